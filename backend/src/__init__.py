@@ -1,0 +1,1 @@
+"""The Tasks API: a FastAPI service over PostgreSQL, with tokens from Better Auth."""

@@ -1,0 +1,87 @@
+"""Refuses request bodies over 64 KiB without reading them to the end. Rank 3.
+
+FastAPI's `max_body_size` does the same outside of CORS and in plain text, which a browser cannot show.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from src.problems import problem
+
+MAX_BODY = 64 * 1024  # bytes
+DETAIL = "Request body is larger than 64 KiB"
+# A client that is still sending does not see an answer before a reset: so much is read, so long, and thrown away.
+_LINGER_BYTES = 1024 * 1024
+_LINGER_SECONDS = 1.0
+
+
+class BodyLimit:
+    """Counts what arrives; a declared length over the limit is refused before anything is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application with a bounded `receive`, or answer in its place."""
+        if scope["type"] != "http" or not _has_body(scope):
+            await self.app(scope, receive, send)
+        elif _declared_length(scope) > MAX_BODY:
+            await problem(413, DETAIL)(scope, receive, _closing(receive, send))
+        else:
+            await self.app(scope, _bounded(receive), _closing(receive, send))
+
+
+def _bounded(receive: Receive) -> Receive:
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY:
+            # The one kind of exception that FastAPI lets through while it reads a body.
+            raise HTTPException(413, DETAIL)
+        return message
+
+    return bounded
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def _declared_length(scope: Scope) -> int:
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+
+
+def _closing(receive: Receive, send: Send) -> Send:
+    """Wrap `send` so that after a 413 the connection is closed, once the client had a chance to read it."""
+    refused = False
+
+    async def send_closing(message: Message) -> None:
+        nonlocal refused
+        if message["type"] == "http.response.start" and message["status"] == 413:
+            refused = True
+            message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        if refused and message["type"] == "http.response.body":
+            await send({**message, "more_body": True})
+            await _linger(receive)
+            message = {"type": "http.response.body"}
+        await send(message)
+
+    return send_closing
+
+
+async def _linger(receive: Receive) -> None:
+    drained = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while drained < _LINGER_BYTES:
+                message = await receive()
+                if not message.get("more_body"):
+                    return
+                drained += len(message["body"])

@@ -1,0 +1,54 @@
+"""How a PostgreSQL connection is opened, without blocking the event loop. Rank 0: imports nothing of ours."""
+
+import asyncio
+from typing import Any
+
+import anyio.to_thread
+import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_WRITE, make_dsn, parse_dsn
+
+# Given to libpq where the URL says nothing. A pooler accepts all of these; `options` it would refuse.
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "tasks-api",
+    "connect_timeout": 5,  # seconds; for the synchronous connection that prepares the schema
+    "keepalives_idle": 30,  # seconds of silence before a probe
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds that sent data may stay unacknowledged
+}
+
+
+def with_defaults(url: str) -> str:
+    """Return a libpq connection string: the URL as given, completed with time limits for a dead network."""
+    given = parse_dsn(url)
+    return make_dsn(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+
+
+async def connect(dsn: str) -> Any:
+    """Return a new connection in asynchronous mode; cancelling this is safe at any time.
+
+    Raises:
+        psycopg2.Error: the server refused, or cannot be reached.
+    """
+    # In a thread, because libpq resolves the host name in here, and that blocks.
+    raw = await anyio.to_thread.run_sync(lambda: psycopg2.connect(dsn, async_=True), abandon_on_cancel=True)
+    try:
+        await _handshake(raw)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+async def _handshake(raw: Any) -> None:
+    loop = asyncio.get_running_loop()
+    while (state := raw.poll()) != POLL_OK:
+        # libpq may change sockets on the way (the host's next address), so it is asked each time.
+        descriptor = raw.fileno()
+        ready = asyncio.Event()
+        writing = state == POLL_WRITE
+        (loop.add_writer if writing else loop.add_reader)(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            (loop.remove_writer if writing else loop.remove_reader)(descriptor)

@@ -1,0 +1,117 @@
+"""Errors that the service raises on purpose; only `error_handlers.py` turns them into HTTP.
+
+AppError
+├── NotAuthenticatedError     401  no bearer token was sent
+├── InvalidTokenError         401  one was sent and is not acceptable
+│   └── ExpiredTokenError     401  … and its age is the only fault
+├── UserMismatchError         403  the path names another user
+├── TaskNotFoundError         404  no such task of this user
+├── IdempotencyConflictError  409  an Idempotency-Key came back with another body
+├── PreconditionFailedError   412  the task is no longer what If-Match names
+├── InvalidParameterError     422  a value that only we can judge (cursor, Idempotency-Key)
+└── UnavailableError          503  try again later
+    ├── DatabaseUnavailableError   the database cannot be reached, or is at its limit
+    └── KeysUnavailableError       no signing key was ever fetched
+
+Rank 0: imports nothing of ours.
+"""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """Base of all of them: a status, one sentence for people, and headers."""
+
+    status: ClassVar[HTTPStatus]
+    detail: str
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or self.detail
+        super().__init__(self.detail)
+
+
+class NotAuthenticatedError(AppError):
+    """No bearer token; the challenge has no error code then (RFC 6750, section 3.1)."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    detail = "Not authenticated"
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class InvalidTokenError(AppError):
+    """A token that is malformed, forged, meant for somebody else or not yet valid."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    detail = "Invalid token"
+    headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class ExpiredTokenError(InvalidTokenError):
+    """A token that was good: the client should fetch a new one and repeat the request."""
+
+    detail = "Token has expired"
+
+
+class UserMismatchError(AppError):
+    """The token's user asks under the path of another user."""
+
+    status = HTTPStatus.FORBIDDEN
+    detail = "User_id mismatch"
+
+
+class TaskNotFoundError(AppError):
+    """Unknown, deleted, somebody else's or no id at all: the answer never tells which."""
+
+    status = HTTPStatus.NOT_FOUND
+    detail = "Task not found"
+
+
+class IdempotencyConflictError(AppError):
+    """The same Idempotency-Key was used for another body before."""
+
+    status = HTTPStatus.CONFLICT
+    detail = "Idempotency-Key was already used with a different body"
+
+
+class PreconditionFailedError(AppError):
+    """If-Match names a state that the task is not in (RFC 9110, section 13.1.1)."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+    detail = "Task has changed since it was read"
+
+
+class InvalidParameterError(AppError):
+    """A header or query value that passed its schema and still means nothing."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    detail = "Validation failed"
+
+    def __init__(self, place: str, name: str, message: str) -> None:
+        super().__init__()
+        self.errors: list[dict[str, Any]] = [{"loc": [place, name], "msg": message, "type": "value_error"}]
+
+
+class UnavailableError(AppError):
+    """A passing condition; the client may repeat the request after `Retry-After` seconds."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers: ClassVar = {"Retry-After": "1"}
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database is unreachable, too slow or at its limit; a write may or may not have happened."""
+
+    detail = "Database is temporarily unavailable"
+
+
+class KeysUnavailableError(UnavailableError):
+    """The auth server never gave us its keys, so a token can be neither accepted nor refused."""
+
+    detail = "Signing keys are temporarily unavailable"
+    headers: ClassVar = {"Retry-After": "5"}
+
+
+class UnknownSchemaError(RuntimeError):
+    """The database holds tables of our names that we did not make."""

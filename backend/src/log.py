@@ -1,0 +1,74 @@
+"""Logging for every logger of the process: readable text in development, one JSON object a line elsewhere.
+
+Call sites give an event name and fields (`logger.info("request", extra={"status": 200})`). Tokens, secrets,
+bodies and database URLs are never given. Rank 1.
+"""
+
+import json
+import logging
+import logging.config
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from src.config import Settings
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+# What a LogRecord always has; anything else in it came through `extra`.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; the time is UTC."""
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "event": record.getMessage(),
+            "request_id": request_id.get(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """One readable line, for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record in local time, its fields as name=value."""
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:<7} {record.getMessage()}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send every logger, uvicorn's too, through one formatter to standard error and LOG_FILE."""
+    style = settings.log_format or ("text" if settings.development else "json")
+    handlers: dict[str, dict[str, Any]] = {"console": {"class": "logging.StreamHandler", "formatter": style}}
+    if settings.log_file:
+        handlers["file"] = {
+            "class": "logging.handlers.WatchedFileHandler",
+            "filename": settings.log_file,
+            "formatter": style,
+        }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"text": {"()": TextFormatter}, "json": {"()": JsonFormatter}},
+            "handlers": handlers,
+            "root": {"handlers": list(handlers), "level": settings.log_level},
+            # Ours has the request id and costs less than uvicorn's line; httpx would log every JWKS fetch.
+            "loggers": {name: {"level": "WARNING"} for name in ("uvicorn.access", "httpx", "httpcore", "alembic")},
+        }
+    )

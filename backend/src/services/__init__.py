@@ -1,0 +1,1 @@
+"""Business operations; they know SQL and nothing of HTTP."""

@@ -1,0 +1,146 @@
+"""What one owner may do with their tasks: each method is one statement, and the owner is in every statement.
+
+Bodies are JSON text, rendered by PostgreSQL. Knows nothing of HTTP; raises the errors of `errors.py`. Rank 5.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from src.cursors import decode, encode
+from src.db import Database
+from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
+from src.models import MAX_PAGE, TaskCompletion, TaskCreate, TaskListQuery, TaskSort, TaskStatus, TaskUpdate
+from src.postgres import Row
+from src.services import lists
+from src.services import statements as sql
+from src.services.create_once import CREATE_ONCE
+from src.statement import Statement
+from src.title_order import title_key
+
+_COMPLETED = {TaskStatus.ALL: None, TaskStatus.PENDING: False, TaskStatus.COMPLETED: True}
+_LISTS = {TaskSort.CREATED: lists.LIST_BY_CREATED, TaskSort.TITLE: lists.LIST_BY_TITLE}
+_PAGES = {TaskSort.CREATED: lists.PAGE_BY_CREATED, TaskSort.TITLE: lists.PAGE_BY_TITLE}
+_ORDERS = {
+    TaskSort.CREATED: [column.key for column in lists.CREATED_ORDER],
+    TaskSort.TITLE: [column.key for column in lists.TITLE_ORDER],
+}
+
+
+Etags = list[str] | None  # what If-Match allows; None where it allows everything
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A rendered JSON array, and the cursor of the page after it, if there is one."""
+
+    body: str
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A rendered new task; `replayed` when its Idempotency-Key had made it before."""
+
+    body: str
+    id: int
+    replayed: bool = False
+
+
+class TaskService:
+    """Everything one owner may do with their tasks."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+
+    async def list(self, query: TaskListQuery) -> Page:
+        """Return all tasks of the query at one moment, or the page of them that it asks for.
+
+        Raises:
+            InvalidParameterError: the cursor is broken, or belongs to another list.
+        """
+        if query.limit is None and query.cursor is None:
+            row = await self._fetch(_LISTS[query.sort], completed=_COMPLETED[query.status])
+            return Page(row[0])
+        return await self._page(query, query.limit or MAX_PAGE)
+
+    async def _page(self, query: TaskListQuery, limit: int) -> Page:
+        scope = (self._owner, query.status.value, query.sort.value)
+        names = _ORDERS[query.sort]
+        after = decode(query.cursor, scope, names) if query.cursor else dict.fromkeys(names)
+        keys = {f"after_{name}": value for name, value in after.items()}
+        row = await self._fetch(_PAGES[query.sort], completed=_COMPLETED[query.status], limit=limit, **keys)
+        body, more, *last = row
+        return Page(body, encode(scope, last) if more else None)
+
+    async def create(self, task: TaskCreate) -> Created:
+        """Store a new task."""
+        return Created(*await self._fetch(sql.CREATE, **_columns(task)))
+
+    async def create_once(self, task: TaskCreate, key: str) -> Created:
+        """Store a new task unless this key has done so already; then return that one as it was created.
+
+        Raises:
+            IdempotencyConflictError: the key was used for another title or description.
+        """
+        fingerprint = sha256(repr((task.title, task.description)).encode()).hexdigest()
+        row = await self._fetch(CREATE_ONCE, **_columns(task), key=key, fingerprint=fingerprint)
+        body, task_id, fresh, same = row
+        if not same:
+            raise IdempotencyConflictError
+        return Created(body, task_id, replayed=not fresh)
+
+    async def get(self, task_id: int) -> str:
+        """Return one task.
+
+        Raises:
+            TaskNotFoundError: no such task of this owner.
+        """
+        return str((await self._fetch(sql.GET, task_id=task_id))[0])
+
+    async def update(self, task_id: int, changes: TaskUpdate, etags: Etags) -> str:
+        """Change the given fields; see `_write` for `etags` and what is raised."""
+        title = changes.title if "title" in changes.model_fields_set else None
+        return await self._write(
+            sql.UPDATE if etags is None else sql.UPDATE_IF,
+            task_id,
+            etags,
+            title=title,
+            title_key=title and title_key(title),
+            has_description="description" in changes.model_fields_set,
+            description=changes.description,
+        )
+
+    async def complete(self, task_id: int, target: TaskCompletion | None, etags: Etags) -> str:
+        """Toggle completion, or set it to a given state; see `_write` for `etags` and what is raised."""
+        completed = target.completed if target and "completed" in target.model_fields_set else None
+        statement = sql.COMPLETE if etags is None else sql.COMPLETE_IF
+        return await self._write(statement, task_id, etags, completed=completed)
+
+    async def delete(self, task_id: int, etags: Etags) -> None:
+        """Remove the task for good; see `_write` for `etags` and what is raised."""
+        await self._write(sql.DELETE if etags is None else sql.DELETE_IF, task_id, etags)
+
+    async def _write(self, statement: Statement, task_id: int, etags: Etags, **values: object) -> str:
+        """Run a change of one task; with `etags`, only while the task has one of them.
+
+        Raises:
+            TaskNotFoundError: no such task of this owner.
+            PreconditionFailedError: it is there, but has none of these entity tags.
+        """
+        if etags is not None:
+            values["etags"] = etags
+        body, *there = await self._fetch(statement, task_id=task_id, **values)
+        if body is not None:
+            return str(body)
+        raise PreconditionFailedError if there == [True] else TaskNotFoundError
+
+    async def _fetch(self, statement: Statement, **parameters: object) -> Row:
+        row = await self._database.fetch(statement, owner=self._owner, **parameters)
+        if row is None:
+            raise TaskNotFoundError
+        return row
+
+
+def _columns(task: TaskCreate) -> dict[str, object]:
+    return {"title": task.title, "title_key": title_key(task.title), "description": task.description}

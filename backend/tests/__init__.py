@@ -1,0 +1,1 @@
+"""Tests through HTTP on a real PostgreSQL with real tokens; nothing of the service is replaced."""

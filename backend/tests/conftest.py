@@ -1,0 +1,112 @@
+"""Fixtures: one PostgreSQL and one running service per test run, a client per user, no shared state."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before anything imports `src.main`, which reads the environment; no test depends on these values.
+os.environ["NEON_DB_URL"] = "postgresql://nowhere.invalid/none"
+os.environ["BETTER_AUTH_SECRET"] = "only-for-the-import-of-the-module-src-main"
+
+import httpx
+import psycopg2
+import pytest
+
+from dev import postgres
+from tests.support.server import Service, serve, settings_for
+from tests.support.tokens import bearer, make_token
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A PostgreSQL server: TEST_DATABASE_URL, or one from the wheel that ends with the run."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    with tempfile.TemporaryDirectory(prefix="tasks-test-", ignore_cleanup_errors=True) as folder:
+        yield postgres.start(Path(folder) / "data", keep=False)
+
+
+@pytest.fixture(scope="session")
+def new_database(server_url: str) -> Iterator[Callable[[], str]]:
+    """Make an empty database; all of them are dropped at the end."""
+    names: list[str] = []
+
+    def create() -> str:
+        names.append(f"tasks_test_{uuid.uuid4().hex[:12]}")
+        execute(server_url, f"CREATE DATABASE {names[-1]}")
+        return with_database(server_url, names[-1])
+
+    yield create
+    for name in names:
+        execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def database_url(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture(scope="session")
+def service(database_url: str) -> Iterator[Service]:
+    """The service under test, on a real socket."""
+    with serve(settings_for(database_url)) as running:
+        yield running
+
+
+@pytest.fixture
+def client_for(service: Service) -> Iterator[Callable[[str], httpx.Client]]:
+    """A client whose paths are relative to `/api/{user}` and who carries that user's token."""
+    clients: list[httpx.Client] = []
+
+    def create(user: str, token: str | None = None) -> httpx.Client:
+        headers = bearer(token or make_token(user))
+        clients.append(httpx.Client(base_url=f"{service.url}/api/{user}", headers=headers, timeout=30))
+        return clients[-1]
+
+    yield create
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def user() -> str:
+    """A user id nobody used before, shaped like Better Auth's."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def client(client_for: Callable[[str], httpx.Client], user: str) -> httpx.Client:
+    return client_for(user)
+
+
+@pytest.fixture
+def stranger(client_for: Callable[[str], httpx.Client]) -> httpx.Client:
+    """Another user, who must never see what `client` does."""
+    return client_for(uuid.uuid4().hex)
+
+
+@pytest.fixture
+def anonymous(service: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        yield client
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    """Run SQL past the service, and return the rows."""
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the server's URL with another database in it."""
+    head, question, query = url.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}{question}{query}"
