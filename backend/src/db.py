@@ -19,6 +19,7 @@ from src.config import Settings
 from src.connecting import connect, with_defaults
 from src.errors import DatabaseUnavailableError, UnknownSchemaError
 from src.faults import may_repeat, translated
+from src.limiter import Limiter, OverloadedError
 from src.postgres import Connection, Row
 from src.statement import Statement
 
@@ -37,8 +38,7 @@ class Database:
         self._settings = settings
         self._dsn = with_defaults(settings.database_url)
         self._idle: list[Connection] = []
-        self._places = asyncio.Semaphore(settings.db_pool_size)
-        self._waiting = 0
+        self._places = Limiter(settings.db_pool_size, queue=settings.db_queue_size, seconds=settings.db_queue_timeout)
         self._ready = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
 
@@ -63,11 +63,21 @@ class Database:
             DatabaseUnavailableError: no connection, no place in the queue, or no answer in time.
             psycopg2.Error: the statement itself is at fault.
         """
-        await self._admit()
+        try:
+            if not self._ready.is_set():
+                await self._until_ready()
+            await self._places.acquire()
+        except (OverloadedError, TimeoutError):
+            raise DatabaseUnavailableError from None
         try:
             return await self._run(statement, parameters)
         finally:
             self._places.release()
+
+    async def _until_ready(self) -> None:
+        """Let a request that comes with the start of the process wait for the schema, not fail."""
+        async with asyncio.timeout(self._settings.db_queue_timeout):
+            await self._ready.wait()
 
     async def ping(self) -> None:
         """Make one round trip.
@@ -76,23 +86,6 @@ class Database:
             DatabaseUnavailableError: it failed, or the schema is not there yet.
         """
         await self.fetch(PING)
-
-    async def _admit(self) -> None:
-        """Take a place; waiting for it is bounded in number and time."""
-        if self._ready.is_set() and not self._places.locked():
-            await self._places.acquire()  # Does not wait.
-            return
-        if self._waiting >= self._settings.db_queue_size:
-            raise DatabaseUnavailableError
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._settings.db_queue_timeout):
-                await self._ready.wait()
-                await self._places.acquire()
-        except TimeoutError:
-            raise DatabaseUnavailableError from None
-        finally:
-            self._waiting -= 1
 
     async def _run(self, statement: Statement, parameters: dict[str, Any]) -> Row | None:
         connection = await self._take()

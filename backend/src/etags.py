@@ -25,9 +25,14 @@ def sql_etag_of(body: ColumnElement[str]) -> ColumnElement[str]:
     return func.left(func.encode(digest, literal_column("'hex'")), literal_column(str(_HEX_DIGITS)), type_=String)
 
 
-def strong_tags(header: str) -> list[str]:
-    """Return the opaque parts of the tags that If-Match may match; weak ones never do (section 13.1.1)."""
-    return [tag for weak, tag in _TAG.findall(header) if not weak]
+def required_tags(if_match: str | None) -> list[str] | None:
+    """Return the opaque parts of the tags that If-Match allows, None where it allows any task that exists.
+
+    Weak tags never match (section 13.1.1).
+    """
+    if if_match is None or if_match.strip() == ANY:
+        return None
+    return [tag for weak, tag in _TAG.findall(if_match) if not weak]
 
 
 def names(header: str, etag: str) -> bool:

@@ -1,9 +1,5 @@
-"""The HTTP operations, joined to one router."""
-
-from fastapi import APIRouter
+"""The HTTP operations, in one list."""
 
 from src.routes import health, tasks
 
-api_router = APIRouter()
-api_router.include_router(tasks.router)
-api_router.include_router(health.router)
+routes = [*tasks.router.routes, *health.router.routes]

@@ -15,13 +15,17 @@ from src.errors import (
     TaskNotFoundError,
     UserMismatchError,
 )
+from src.etags import required_tags
 from src.models import TaskCompletion, TaskCreate, TaskListQuery, TaskResponse, TaskUpdate
 from src.problems import responses_for
 from src.responses import json_response, location_of, next_link
+from src.strict_json import StrictJSONRoute
 
 _EVERYWHERE: tuple[type[AppError], ...] = (InvalidTokenError, UserMismatchError, DatabaseUnavailableError)
 
-router = APIRouter(prefix="/api/{user_id}/tasks", tags=["tasks"], responses=responses_for(*_EVERYWHERE))
+router = APIRouter(
+    prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictJSONRoute, responses=responses_for(*_EVERYWHERE)
+)
 
 
 @router.get(
@@ -49,10 +53,10 @@ async def list_tasks(
     responses=responses_for(IdempotencyConflictError, InvalidParameterError),
 )
 async def create_task(
-    request: Request, user_id: UserId, tasks: TaskServiceDep, task: TaskCreate, key: IdempotencyKey
+    request: Request, user_id: UserId, tasks: TaskServiceDep, task: TaskCreate, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Create a task. The same `Idempotency-Key` and body again return the same task and create nothing."""
-    created = await (tasks.create_once(task, key) if key else tasks.create(task))
+    created = await (tasks.create_once(task, idempotency_key) if idempotency_key else tasks.create(task))
     headers = {"Location": location_of(request, user_id, created.id)}
     if created.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -71,6 +75,9 @@ async def get_task(tasks: TaskServiceDep, task_id: TaskId, if_none_match: IfNone
     return json_response(await tasks.get(task_id), if_none_match=if_none_match)
 
 
+# Not `| None`: a body of `null` is no object, and must not toggle by accident.
+_TOGGLE = TaskCompletion()
+
 _WRITING = responses_for(TaskNotFoundError, PreconditionFailedError)
 
 
@@ -81,9 +88,11 @@ _WRITING = responses_for(TaskNotFoundError, PreconditionFailedError)
     response_model=TaskResponse,
     responses=_WRITING | responses_for(InvalidParameterError),
 )
-async def update_task(tasks: TaskServiceDep, task_id: TaskId, changes: TaskUpdate, if_match: IfMatch) -> Response:
+async def update_task(
+    tasks: TaskServiceDep, task_id: TaskId, changes: TaskUpdate, if_match: IfMatch = None
+) -> Response:
     """Change the given fields; absent ones stay as they are."""
-    return json_response(await tasks.update(task_id, changes, if_match))
+    return json_response(await tasks.update(task_id, changes, required_tags(if_match)))
 
 
 @router.patch(
@@ -94,14 +103,14 @@ async def update_task(tasks: TaskServiceDep, task_id: TaskId, changes: TaskUpdat
     responses=_WRITING | responses_for(InvalidParameterError),
 )
 async def toggle_task(
-    tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch, target: TaskCompletion | None = None
+    tasks: TaskServiceDep, task_id: TaskId, target: TaskCompletion = _TOGGLE, if_match: IfMatch = None
 ) -> Response:
     """Toggle `completed`, or set it to the body's value, which makes a retry harmless."""
-    return json_response(await tasks.complete(task_id, target, if_match))
+    return json_response(await tasks.complete(task_id, target, required_tags(if_match)))
 
 
 @router.delete("/{task_id}", operation_id="deleteTask", summary="Delete a task", status_code=204, responses=_WRITING)
-async def delete_task(tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch) -> Response:
+async def delete_task(tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """Delete the task for good."""
-    await tasks.delete(task_id, if_match)
+    await tasks.delete(task_id, required_tags(if_match))
     return Response(status_code=204)

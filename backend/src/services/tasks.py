@@ -111,9 +111,9 @@ class TaskService:
             description=changes.description,
         )
 
-    async def complete(self, task_id: int, target: TaskCompletion | None, etags: Etags) -> str:
+    async def complete(self, task_id: int, target: TaskCompletion, etags: Etags) -> str:
         """Toggle completion, or set it to a given state; see `_write` for `etags` and what is raised."""
-        completed = target.completed if target and "completed" in target.model_fields_set else None
+        completed = target.completed if "completed" in target.model_fields_set else None
         statement = sql.COMPLETE if etags is None else sql.COMPLETE_IF
         return await self._write(statement, task_id, etags, completed=completed)
 
