@@ -1,4 +1,4 @@
-"""Refuses request bodies over 64 KiB without reading them to the end. Rank 3.
+"""Refuses request bodies over 64 KiB without reading them to the end. Rank 5.
 
 FastAPI's `max_body_size` does the same outside of CORS and in plain text, which a browser cannot show.
 """

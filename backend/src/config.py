@@ -1,34 +1,24 @@
 """Settings: every value that differs between deployments, read once from the environment.
 
-`.env.example` documents each field for people. Rank 1.
+`.env.example` documents each field for people. Rank 2.
 """
 
 import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from src.origins import origin_of
+from src.setting_types import HttpUrl, Origins, Words
 
 EXIT_MISCONFIGURED = 3
 MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
 PLACEHOLDER = "change-me"
 ENV_FILE = Path(__file__).resolve().parents[2] / ".env"
-
-Words = Annotated[tuple[str, ...], NoDecode]  # given as a comma-separated list
-
-
-def _http_url(url: str | None) -> str | None:
-    if url:
-        origin_of(url)
-    return url or None
-
-
-HttpUrl = Annotated[str | None, AfterValidator(_http_url)]
 
 
 class Settings(BaseSettings):
@@ -50,7 +40,7 @@ class Settings(BaseSettings):
     db_queue_timeout: float = Field(2.0, gt=0, le=10, description="seconds to wait for a connection")
     db_connect_timeout: float = Field(4.0, gt=0, le=10, description="seconds to open a connection")
     db_statement_timeout: float = Field(5.0, gt=0, le=60, description="seconds for one statement")
-    cors_origins: Words = Field(
+    cors_origins: Origins = Field(
         ("http://localhost:3000", "http://localhost"), description="browser origins that may call the API"
     )
     frame_ancestors: Words = Field(
@@ -67,17 +57,6 @@ class Settings(BaseSettings):
     root_path: str = Field("", pattern="^(/.*[^/])?$", description="path prefix that a proxy strips")
     forwarded_allow_ips: str = Field("127.0.0.1", description="proxies whose X-Forwarded-* headers count; `*` = any")
     web_concurrency: int = Field(1, ge=1, le=64, description="worker processes")
-
-    @field_validator("better_auth_audience", "cors_origins", "frame_ancestors", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _bare_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """Browsers send an origin without a path; one with a trailing slash would never match."""
-        return tuple(origin_of(origin) for origin in origins)
 
     @field_validator("neon_db_url")
     @classmethod

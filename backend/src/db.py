@@ -2,7 +2,7 @@
 
 A limiter with as many places as there are connections stands in front of the pool, so waiting happens in the
 event loop, is bounded in number and time, and ends in 503. A statement is repeated once where that is surely
-harmless. Rank 2.
+harmless. Rank 4.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 7."""
+"""The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 9."""
 
 import gc
 from collections.abc import AsyncIterator

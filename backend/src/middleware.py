@@ -1,7 +1,7 @@
 """What surrounds every request, as plain ASGI: request id and log line, CORS, last-resort 500.
 
 Outermost first: `RequestContext`, `ProblemCORS`, `FaultBarrier`, `BodyLimit`, then the application. So every
-response has an id and CORS headers, those that no route made included. Rank 3.
+response has an id and CORS headers, those that no route made included. Rank 5.
 """
 
 import logging

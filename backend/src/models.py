@@ -4,10 +4,9 @@ Rank 0: imports nothing of ours. A table model does not validate, so rows are bu
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, StrictBool, StringConstraints
+from pydantic import AfterValidator, StrictBool, StringConstraints
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, String, Text, false, func
 from sqlmodel import Field, SQLModel
 from sqlmodel._compat import SQLModelConfig
@@ -15,8 +14,6 @@ from sqlmodel._compat import SQLModelConfig
 MAX_TITLE = 200
 MAX_DESCRIPTION = 1000
 MAX_USER_ID = 255
-MAX_PAGE = 1000
-MAX_CURSOR = 8192  # the longest title, folded and escaped, fits
 EXAMPLE_USER = "kK2pQ7vW9xY4zB6nM8cD1fG3hJ5lR0sT"
 EXAMPLE_TASK: dict[str, Any] = {
     "id": 17,
@@ -27,21 +24,6 @@ EXAMPLE_TASK: dict[str, Any] = {
     "created_at": "2026-11-22T06:44:44.123456Z",
     "updated_at": "2026-11-22T06:44:44.123456Z",
 }
-
-
-class TaskStatus(StrEnum):
-    """Which tasks a list shows."""
-
-    ALL = "all"
-    PENDING = "pending"
-    COMPLETED = "completed"
-
-
-class TaskSort(StrEnum):
-    """The order of a list."""
-
-    CREATED = "created"
-    TITLE = "title"
 
 
 def _storable(text: str) -> str:
@@ -67,17 +49,6 @@ Description = Annotated[
 
 def _examples(*examples: dict[str, Any]) -> SQLModelConfig:
     return SQLModelConfig(json_schema_extra={"examples": list(examples)})
-
-
-class TaskListQuery(BaseModel):
-    """Which tasks, in which order, and which part of the list."""
-
-    status: TaskStatus = Field(TaskStatus.ALL, description="Which tasks")
-    sort: TaskSort = Field(TaskSort.CREATED, description="In which order: of creation, or alphabetical")
-    limit: int | None = Field(None, description="Page size; without it the whole list comes", ge=1, le=MAX_PAGE)
-    cursor: str | None = Field(
-        None, description="From the `Link` of the page before", min_length=1, max_length=MAX_CURSOR
-    )
 
 
 class TaskCreate(SQLModel):

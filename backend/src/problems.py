@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the one body that every error of every layer has. Rank 2."""
+"""Problem documents (RFC 9457): the one body that every error of every layer has. Rank 4."""
 
 import json
 from collections.abc import Mapping

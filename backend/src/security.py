@@ -1,7 +1,7 @@
 """Who sent this token? The one place that decodes JWTs.
 
 Each key source accepts only its own algorithms: the shared secret HS256, a key of the auth server's set the one
-algorithm that the key is for. Identity is `sub` and nothing else. Rank 2; knows nothing of FastAPI.
+algorithm that the key is for. Identity is `sub` and nothing else. Rank 3; knows nothing of FastAPI.
 """
 
 import logging

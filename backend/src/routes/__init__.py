@@ -1,4 +1,4 @@
-"""The HTTP operations, in one list."""
+"""The HTTP operations, in one list. Rank 8."""
 
 from src.routes import health, tasks
 

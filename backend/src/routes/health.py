@@ -1,4 +1,4 @@
-"""Is the process alive, and can it serve? Rank 6."""
+"""Is the process alive, and can it serve? Rank 7."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The six operations on tasks. A handler gets its service, asks it one thing and wraps the answer. Rank 6."""
+"""The six operations on tasks. A handler gets its service, asks it one thing and wraps the answer. Rank 7."""
 
 from typing import Annotated
 
@@ -16,8 +16,9 @@ from src.errors import (
     UserMismatchError,
 )
 from src.etags import required_tags
-from src.models import TaskCompletion, TaskCreate, TaskListQuery, TaskResponse, TaskUpdate
+from src.models import TaskCompletion, TaskCreate, TaskResponse, TaskUpdate
 from src.problems import responses_for
+from src.queries import TaskListQuery
 from src.responses import json_response, location_of, next_link
 from src.strict_json import StrictJSONRoute
 

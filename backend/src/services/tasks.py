@@ -9,8 +9,9 @@ from hashlib import sha256
 from src.cursors import decode, encode
 from src.db import Database
 from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
-from src.models import MAX_PAGE, TaskCompletion, TaskCreate, TaskListQuery, TaskSort, TaskStatus, TaskUpdate
+from src.models import TaskCompletion, TaskCreate, TaskUpdate
 from src.postgres import Row
+from src.queries import MAX_PAGE, TaskListQuery, TaskSort, TaskStatus
 from src.services import lists
 from src.services import statements as sql
 from src.services.create_once import CREATE_ONCE
