@@ -92,10 +92,6 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
     plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     without_env_file = "from src.config import Settings; Settings.model_config['env_file'] = None"
     command = [sys.executable, "-c", f"{without_env_file}; from src.__main__ import main; main()"]
-        sys.executable,
-        "-c",
-        "import src.config as c; c.ENV_FILE; c.Settings.model_config['env_file'] = None; import runpy; runpy.run_module('src', run_name='__main__')",
-    ]
     return subprocess.run(
         command, cwd=BACKEND, env=plain | environment, capture_output=True, text=True, timeout=60, check=False
     )
