@@ -1,7 +1,8 @@
-"""JSON rendered by PostgreSQL: the members and their order come from a pydantic model.
+r"""JSON rendered by PostgreSQL: the members and their order come from a pydantic model.
 
-For a list of 1000 tasks this replaces some 10 ms of interpreter time by 1.5 ms of the database's. Plain
-concatenation measured a quarter faster than `row_to_json`. Rank 0: imports nothing of ours.
+For a list of 1000 tasks this replaces some 10 ms of interpreter time by 2 ms of the database's. One `format` a row
+costs a quarter less than `||` between the parts where a statement is short (every operator has to be looked up
+each time), and as much where the list is long; `row_to_json` costs a fifth more there. Rank 0: imports nothing of ours.
 """
 
 from datetime import datetime
@@ -12,30 +13,37 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Text, cast, func, literal_column
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-_INSTANT = r'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'  # to_char: \" is a quotation mark, "T" the letter
+# Always six digits, so that the texts sort as the times do. To to_char, \" is a quotation mark and "T" the letter.
+_INSTANT = r'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'
 
 Columns = ReadOnlyColumnCollection[str, Any]
 
 
 def constant(text: str) -> ColumnElement[str]:
     """Return a SQL literal; only for text of ours, never for a value from outside."""
-    return literal_column("'" + text.replace("'", "''").replace("%", "%%") + "'", Text)
+    return literal_column("'" + text.replace("'", "''") + "'", Text)
 
 
 def json_object(columns: Columns, model: type[BaseModel]) -> ColumnElement[str]:
     """Return the expression that renders one row as the JSON object that `model` describes."""
-    text = constant("{")
-    for position, (name, field) in enumerate(model.model_fields.items()):
-        value = _rendered(columns[name])
-        if NoneType in get_args(field.annotation):
-            value = func.coalesce(value, constant("null"), type_=Text)
-        text = text + constant(("," if position else "") + f'"{name}":') + value
-    return text + constant("}")
+    members = ",".join(f'"{name}":%s' for name in model.model_fields)
+    values = [_value(columns[name], field.annotation) for name, field in model.model_fields.items()]
+    return func.format(constant(f"{{{members}}}"), *values, type_=Text)
 
 
 def json_array(member: ColumnElement[str]) -> ColumnElement[str]:
-    """Return the expression that aggregates rendered members, in the order of the rows, to a JSON array."""
-    return constant("[") + func.coalesce(func.string_agg(member, constant(",")), constant("")) + constant("]")
+    """Return the expression that puts rendered members, as many as there are, into a JSON array."""
+    return constant("[") + func.coalesce(member, constant("")) + constant("]")
+
+
+def members_of(rows: ColumnElement[str]) -> Any:
+    """Return the aggregate that joins rendered rows in their order."""
+    return func.string_agg(rows, constant(","), type_=Text)
+
+
+def _value(column: Any, annotation: Any) -> ColumnElement[str]:
+    text = _rendered(column)
+    return func.coalesce(text, constant("null"), type_=Text) if NoneType in get_args(annotation) else text
 
 
 def _rendered(column: Any) -> ColumnElement[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select, tuple_
 
 from src.models import TaskResponse
-from src.rendering import constant, json_array, json_object
+from src.rendering import json_array, json_object, members_of
 from src.services.statements import OWNED, tasks
 from src.statement import Statement, prepared
 
@@ -23,7 +23,7 @@ def _ordered(order: tuple[ColumnElement[Any], ...]) -> Select[Any]:
 
 def _whole_list(order: tuple[ColumnElement[Any], ...]) -> Statement:
     rows = _ordered(order).subquery()
-    return prepared(select(json_array(json_object(rows.c, TaskResponse))), repeatable=True)
+    return prepared(select(json_array(members_of(json_object(rows.c, TaskResponse)))), repeatable=True)
 
 
 def _page(order: tuple[ColumnElement[Any], ...]) -> Statement:
@@ -37,8 +37,7 @@ def _page(order: tuple[ColumnElement[Any], ...]) -> Statement:
         .limit(limit + literal_column("1"))
         .subquery()
     )
-    member = func.string_agg(json_object(rows.c, TaskResponse), constant(",")).filter(rows.c.number <= limit)
-    body = constant("[") + func.coalesce(member, constant("")) + constant("]")
+    body = json_array(members_of(json_object(rows.c, TaskResponse)).filter(rows.c.number <= limit))
     last = [func.max(rows.c[str(column.key)]).filter(rows.c.number == limit) for column in order]
     return prepared(select(body, func.count() > limit, *last), repeatable=True)
 
