@@ -22,11 +22,28 @@ _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 UserId = Annotated[str, Path(description="The owner: the `sub` of the token", examples=[EXAMPLE_USER])]
 
 
-class BearerAuth(SecurityBase):
-    """The caller, proven by a bearer token and compared with the user of the path.
+async def get_current_user(request: Request, user_id: str) -> str:
+    """Return the user who asks, proven by a bearer token, who is the user of the path.
 
-    One dependency, not FastAPI's HTTPBearer under one of ours: each level that FastAPI solves costs some 5 % of a
-    request, and HTTPBearer's own answer to a missing token has changed between versions.
+    Raises:
+        NotAuthenticatedError: no bearer token.
+        InvalidTokenError: a token that cannot be accepted.
+        UserMismatchError: it belongs to somebody else.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticatedError
+    user: str = await request.app.state.verifier.user_of(token.strip())
+    if user != user_id:
+        raise UserMismatchError
+    return user
+
+
+class OwnTasks(SecurityBase):
+    """The caller's task service, which can see and touch that user's tasks only.
+
+    One dependency that calls `get_current_user`, not three on top of each other with FastAPI's HTTPBearer below:
+    each level that FastAPI solves costs about 5 % of a request. This class says what HTTPBearer would to OpenAPI.
     """
 
     def __init__(self) -> None:
@@ -39,33 +56,12 @@ class BearerAuth(SecurityBase):
             ),
         )
 
-    async def __call__(self, request: Request, user_id: UserId) -> str:
-        """Return the user who asks, who is the user of the path.
-
-        Raises:
-            NotAuthenticatedError: no bearer token.
-            InvalidTokenError: a token that cannot be accepted.
-            UserMismatchError: it belongs to somebody else.
-        """
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise NotAuthenticatedError
-        user: str = await request.app.state.verifier.user_of(token.strip())
-        if user != user_id:
-            raise UserMismatchError
-        return user
+    async def __call__(self, request: Request, user_id: UserId) -> TaskService:
+        """Authenticate, then return the service."""
+        return TaskService(request.app.state.database, await get_current_user(request, user_id))
 
 
-get_current_user = BearerAuth()
-CurrentUser = Annotated[str, Depends(get_current_user)]
-
-
-async def get_task_service(request: Request, user: CurrentUser) -> TaskService:
-    """Return the service that can see and touch this user's tasks only."""
-    return TaskService(request.app.state.database, user)
-
-
-TaskServiceDep = Annotated[TaskService, Depends(get_task_service)]
+TaskServiceDep = Annotated[TaskService, Depends(OwnTasks())]
 
 
 def _task_id(text: object) -> int:
