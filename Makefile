@@ -24,8 +24,8 @@ setup: $(READY) ## Make backend/.venv with the pinned requirements (the other ta
 run: $(READY) ## Serve http://localhost:8000 with reload, on an embedded PostgreSQL unless .env names another
 	@cd backend && exec $(BIN)/python -m dev.run
 
-token: $(READY) ## Print a development token and a request that uses it: make token USER=alice
-	@cd backend && $(BIN)/python -m dev.env && $(BIN)/python -m dev.token "$(USER)"
+token: $(READY) ## Print a development token and a request that uses it: make token USER=alice [BARE=1]
+	@cd backend && $(BIN)/python -m dev.env && $(BIN)/python -m dev.token "$(USER)" $(if $(BARE),--bare)
 
 test: $(READY) ## Run the tests on a PostgreSQL of their own (TEST_DATABASE_URL names another)
 	cd backend && $(BIN)/python -m pytest --cov --cov-report=term
