@@ -1,4 +1,4 @@
-"""`python -m src`: the production server. A faulty configuration ends it before any worker starts. Rank 8."""
+"""`python -m src`: the production server. A faulty configuration ends it before any worker starts. Rank 10."""
 
 import uvicorn
 

@@ -1,5 +1,6 @@
-"""The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 7."""
+"""The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 9."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,11 +10,14 @@ from starlette.middleware import Middleware
 from src.body_limit import BodyLimit
 from src.config import Settings, get_settings
 from src.db import Database
+from src.demo import purge_hourly
 from src.error_handlers import add_error_handlers
 from src.jwks import KeySet
 from src.log import configure_logging
 from src.middleware import FaultBarrier, ProblemCORS, RequestContext
+from src.openapi import add_openapi
 from src.routes import api_router
+from src.routes.demo import demo_router
 from src.security import TokenVerifier
 
 VERSION = "1.0.0"
@@ -30,7 +34,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     database.start()
     if keys:
         keys.start()
+    purging = asyncio.create_task(purge_hourly(database)) if settings.demo_mode else None
     yield
+    if purging:
+        purging.cancel()
     if keys:
         await keys.close()
     await database.close()
@@ -45,11 +52,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=VERSION,
         lifespan=lifespan,
         middleware=_middleware(settings),
+        openapi_url=None,  # routes/docs.py serves the document and the page
         redirect_slashes=False,  # behind a proxy the redirect would leave https and drop the token
         root_path=settings.root_path,
     )
     app.state.settings = settings
     app.include_router(api_router)
+    if settings.demo_mode:
+        app.include_router(demo_router())
+    add_openapi(app)
     add_error_handlers(app)
     return app
 

@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from src.routes import health, tasks
+from src.routes import docs, health, tasks
 
 api_router = APIRouter()
 api_router.include_router(tasks.router)
 api_router.include_router(health.router)
+api_router.include_router(docs.router)
