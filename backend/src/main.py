@@ -54,7 +54,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=_middleware(settings),
         openapi_url=None,  # routes/docs.py serves the document and the page
         redirect_slashes=False,  # behind a proxy the redirect would leave https and drop the token
-        root_path=settings.root_path,
     )
     app.state.settings = settings
     app.include_router(api_router)

@@ -39,7 +39,7 @@ def _document(app: FastAPI) -> Json:
         summary=parts.SUMMARY,
         description=parts.DESCRIPTION,
         routes=app.routes,
-        servers=[{"url": app.root_path or "/", "description": "This server"}],
+        servers=[{"url": app.state.settings.root_path or "/", "description": "This server"}],
     )
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     used = {tag for operation in operations for tag in operation["tags"]}
