@@ -10,7 +10,7 @@ READY := $(VENV)/.installed
 .PHONY: help setup run token test lint format lock
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(READY): backend/requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -40,3 +40,31 @@ lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hash
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    $${extra:+--extra dev} --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+
+.PHONY: openapi lint-openapi swagger-ui client client-test browser
+NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --silent
+
+openapi: $(READY) ## Write backend/docs/openapi.json anew, from the routes
+	cd backend && $(BIN)/python -m dev.openapi
+
+backend/%/node_modules: backend/%/package-lock.json
+	cd backend/$* && $(NPM_CI)
+	@touch $@
+
+lint-openapi: backend/tools/node_modules ## Check backend/docs/openapi.json by Redocly's recommended rules (needs Node.js)
+	cd backend/tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+	  node_modules/.bin/redocly lint --config redocly.yaml ../docs/openapi.json
+
+SWAGGER_UI := swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt LICENSE NOTICE
+swagger-ui: backend/tools/node_modules ## Copy the pinned Swagger UI into backend/src/static, after its version changed
+	cd backend && for file in $(SWAGGER_UI); do \
+	  cp tools/node_modules/swagger-ui-dist/$$file src/static/swagger-ui/$$file; done
+
+client: openapi backend/clients/typescript/node_modules ## Generate the TypeScript types anew (needs Node.js)
+	cd backend/clients/typescript && npm run --silent generate && npm run --silent check
+
+client-test: $(READY) backend/clients/typescript/node_modules ## Run every operation through the TypeScript client (needs Node.js)
+	cd backend && $(BIN)/python -m pytest -m node tests/test_typescript_client.py
+
+browser: $(READY) backend/tests/browser/node_modules ## Test /docs in Chromium (needs Node.js and Chromium; CHROMIUM names it)
+	cd backend && $(BIN)/python -m pytest -m browser -s tests/browser

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -16,7 +17,7 @@ def ensure() -> None:
     secret = f"BETTER_AUTH_SECRET={secrets.token_urlsafe(48)}"
     target.touch(mode=0o600)
     target.write_text(re.sub(r"^BETTER_AUTH_SECRET=.*$", secret, text, flags=re.MULTILINE))
-    print("Wrote .env with a new BETTER_AUTH_SECRET.")
+    print("Wrote .env with a new BETTER_AUTH_SECRET.", file=sys.stderr)  # standard output may be a token's
 
 
 if __name__ == "__main__":

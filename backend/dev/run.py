@@ -30,6 +30,7 @@ def main() -> None:
         port=settings.port,
         reload=True,
         reload_dirs=["src"],
+        root_path=settings.root_path,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,

@@ -23,6 +23,7 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        root_path=settings.root_path,
         proxy_headers=True,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=GRACE,

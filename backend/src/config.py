@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
     root_path: str = Field("", pattern="^(/.*[^/])?$", description="path prefix that a proxy strips")
     forwarded_allow_ips: str = Field("127.0.0.1", description="proxies whose X-Forwarded-* headers count; `*` = any")
+    demo_mode: bool = Field(False, description="anybody may get a token for a new demo user")
     web_concurrency: int = Field(1, ge=1, le=64, description="worker processes")
 
     @field_validator("neon_db_url")
@@ -64,6 +65,12 @@ class Settings(BaseSettings):
         if url and not url.get_secret_value().startswith(("postgres://", "postgresql://", "postgresql+psycopg2://")):
             raise ValueError("must start with postgresql:// or postgres://")
         return url
+
+    @model_validator(mode="after")
+    def _can_sign_demo_tokens(self) -> Self:
+        if self.demo_mode and not self.better_auth_secret:
+            raise ValueError("BETTER_AUTH_SECRET is missing; DEMO_MODE signs its tokens with it")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

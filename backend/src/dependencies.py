@@ -47,7 +47,7 @@ class OwnTasks(SecurityBase):
     """
 
     def __init__(self) -> None:
-        self.scheme_name = "bearer"
+        self.scheme_name = "bearerAuth"
         self.model = HTTPBearerModel(
             bearerFormat="JWT",
             description=(

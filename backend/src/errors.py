@@ -9,6 +9,7 @@ AppError
 ├── IdempotencyConflictError  409  an Idempotency-Key came back with another body
 ├── PreconditionFailedError   412  the task is no longer what If-Match names
 ├── InvalidParameterError     422  a value that only we can judge (cursor, Idempotency-Key)
+├── TooManyRequestsError      429  a limit of the demonstration
 └── UnavailableError          503  try again later
     ├── DatabaseUnavailableError   the database cannot be reached, or is at its limit
     └── KeysUnavailableError       no signing key was ever fetched
@@ -91,6 +92,14 @@ class InvalidParameterError(AppError):
     def __init__(self, place: str, name: str, message: str) -> None:
         super().__init__()
         self.errors: list[dict[str, Any]] = [{"loc": [place, name], "msg": message, "type": "value_error"}]
+
+
+class TooManyRequestsError(AppError):
+    """An address asks for demo tokens too often."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    detail = "Too many demo users from this address; try again in a minute"
+    headers: ClassVar = {"Retry-After": "60"}
 
 
 class UnavailableError(AppError):

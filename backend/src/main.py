@@ -1,5 +1,6 @@
 """The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 9."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,11 +11,14 @@ from starlette.middleware import Middleware
 from src.body_limit import BodyLimit
 from src.config import Settings, get_settings
 from src.db import Database
+from src.demo import purge_hourly
 from src.error_handlers import add_error_handlers
 from src.jwks import KeySet
 from src.log import configure_logging
 from src.middleware import FaultBarrier, ProblemCORS, RequestContext
+from src.openapi import add_openapi
 from src.routes import routes
+from src.routes.demo import demo_router
 from src.security import TokenVerifier
 
 VERSION = "1.0.0"
@@ -31,11 +35,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     database.start()
     if keys:
         keys.start()
+    purging = asyncio.create_task(purge_hourly(database)) if settings.demo_mode else None
     # What exists now lives as long as the process. Out of the collector's sight, a full collection takes a few
     # milliseconds, not some fifty, and no request waits for one.
     gc.collect()
     gc.freeze()
     yield
+    if purging:
+        purging.cancel()
     if keys:
         await keys.close()
     await database.close()
@@ -50,13 +57,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=VERSION,
         lifespan=lifespan,
         middleware=_middleware(settings),
+        openapi_url=None,  # routes/docs.py serves the document and the page
         redirect_slashes=False,  # behind a proxy the redirect would leave https and drop the token
-        root_path=settings.root_path,
     )
     app.state.settings = settings
     # Not `include_router`: it would match every request a second time and resolve per-inclusion options that
     # we do not use, 8 % of the CPU of a GET.
-    app.router.routes.extend(routes)
+    app.router.routes.extend([*routes, *(demo_router().routes if settings.demo_mode else ())])
+    add_openapi(app)
     add_error_handlers(app)
     return app
 

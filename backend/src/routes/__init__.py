@@ -1,5 +1,5 @@
 """The HTTP operations, in one list. Rank 8."""
 
-from src.routes import health, tasks
+from src.routes import docs, health, tasks
 
-routes = [*tasks.router.routes, *health.router.routes]
+routes = [*tasks.router.routes, *health.router.routes, *docs.router.routes]

@@ -21,7 +21,14 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.app = create_app(settings)
         # Lifespan state belongs to the server's own loop; ask for it only through HTTP or `app.state`.
-        config = uvicorn.Config(self.app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            self.app,
+            port=0,
+            root_path=settings.root_path,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 

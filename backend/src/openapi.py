@@ -1,0 +1,90 @@
+"""The OpenAPI document: what FastAPI derives from the routes, completed and tidied for people and generators.
+
+FastAPI knows types and paths. What it cannot know is added here, in one place: problem documents, headers, examples,
+links, and what the layers around the routes refuse. Rank 8.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from src import openapi_parts as parts
+from src.openapi_operations import complete, component_of, headers_of
+from src.openapi_parts import Json
+from src.problems import MEDIA_TYPE, Problem, ValidationProblem, title_of
+
+_REF = "#/components/schemas/{model}"
+_SCHEME = "bearerAuth"
+_FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
+
+
+def add_openapi(app: FastAPI) -> None:
+    """Make `app.openapi()` return our document; built once, at its first use."""
+    app.openapi = partial(_cached, app)  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _cached(app: FastAPI) -> Json:
+    if app.openapi_schema is None:
+        app.openapi_schema = _document(app)
+    return app.openapi_schema
+
+
+def _document(app: FastAPI) -> Json:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=parts.SUMMARY,
+        description=parts.DESCRIPTION,
+        routes=app.routes,
+        servers=[{"url": app.state.settings.root_path or "/", "description": "This server"}],
+    )
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    used = {tag for operation in operations for tag in operation["tags"]}
+    document["tags"] = [tag for tag in parts.TAGS if tag["name"] in used]
+    document["security"] = [{_SCHEME: []}]
+    for operation in operations:
+        complete(operation)
+    document["components"] = _components(document["components"], operations)
+    return document
+
+
+def _components(derived: Json, operations: list[Json]) -> Json:
+    used = {status for operation in operations for status in operation["responses"] if status >= "4"}
+    problems = models_json_schema([(Problem, "serialization"), (ValidationProblem, "serialization")], ref_template=_REF)
+    schemas = derived["schemas"] | problems[1]["$defs"]
+    kept = {name: _described(name, schema) for name, schema in sorted(schemas.items()) if name not in _FASTAPIS_OWN}
+    responses = {component_of(status): _error(status, examples) for status, examples in _used(used)}
+    not_modified = {"description": "The client has it already", "headers": headers_of(("ETag", "Cache-Control"))}
+    return {
+        "schemas": kept,
+        "responses": {"NotModified": not_modified, **responses},
+        "headers": parts.HEADERS,
+        "links": parts.LINKS,
+        "securitySchemes": {_SCHEME: derived["securitySchemes"][_SCHEME]},
+    }
+
+
+def _used(statuses: set[str]) -> Iterator[tuple[str, Json]]:
+    return ((status, examples) for status, examples in sorted(parts.problem_examples().items()) if status in statuses)
+
+
+def _error(status: str, examples: Json) -> Json:
+    model = "ValidationProblem" if status == "422" else "Problem"
+    return {
+        "description": title_of(int(status)),
+        "headers": headers_of(parts.ERROR_HEADERS.get(status, ())),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model=model)}, "examples": examples}},
+    }
+
+
+def _described(name: str, schema: Json) -> Json:
+    """Drop pydantic's titles ("User Id"): names and descriptions say more."""
+    schema.pop("title", None)
+    for member in schema.get("properties", {}).values():
+        member.pop("title", None)
+    if name in parts.SCHEMAS:
+        schema["description"] = parts.SCHEMAS[name]
+    return schema

@@ -1,0 +1,155 @@
+"""The words and examples of the OpenAPI document that no type can give. Rank 6; data only, `openapi.py` places it."""
+
+from typing import Any
+
+from src import body_limit
+from src.errors import AppError
+from src.models import EXAMPLE_TASK
+from src.problems import EXAMPLE_REQUEST_ID, title_of
+
+Json = dict[str, Any]
+
+SUMMARY = "A to-do list for each user of a Better Auth server"
+DESCRIPTION = """\
+Every user has tasks, and nobody sees the tasks of another.
+
+**To begin**, give *Authorize* a token of your Better Auth server: `(await authClient.token()).data.token` in the
+browser, `make token USER=alice` on a development machine. Its `sub` is the `user_id` of every path.
+
+**Errors** of every status are `application/problem+json` (RFC 9457); their `detail` may be shown to people.
+
+**Optional**, and harmless to ignore: pages (`limit`), conditional requests (`ETag`), safe retries
+(`Idempotency-Key`), setting completion instead of toggling it."""
+
+TAGS = [
+    {"name": "tasks", "description": "The tasks of the user whose token is sent; all of them need a token."},
+    {"name": "health", "description": "For load balancers and monitors; no token."},
+    {"name": "demo", "description": "A way to try the API without an account; only with `DEMO_MODE=true`."},
+]
+
+ETAG = '"6f1d2b7a0c9e4835b1a7d3f2e8c60594"'
+_CURSOR = "eyJhZnRlciI6MTd9"
+
+
+def _header(description: str, example: str, *, always: bool = True) -> Json:
+    header: Json = {"description": description, "schema": {"type": "string"}, "example": example}
+    return {**header, "required": True} if always else header
+
+
+HEADERS: dict[str, Json] = {
+    "X-Request-ID": _header("The request's own id, or a new one; also in the server's log", EXAMPLE_REQUEST_ID),
+    "ETag": _header("Strong entity tag of the body, for If-Match and If-None-Match", ETAG),
+    "Cache-Control": _header("May be kept, but must be asked about (If-None-Match) before use", "private, no-cache"),
+    "Location": _header("The path of the new task", f"/api/{EXAMPLE_TASK['user_id']}/tasks/{EXAMPLE_TASK['id']}"),
+    "Idempotency-Replayed": _header("`true` when the key had made this task before", "true", always=False),
+    "Link": _header(
+        "Leads to the next page (RFC 8288) while there is one",
+        f'</api/{EXAMPLE_TASK["user_id"]}/tasks?limit=50&cursor={_CURSOR}>; rel="next"',
+        always=False,
+    ),
+    "WWW-Authenticate": _header("What to send (RFC 6750)", 'Bearer error="invalid_token"'),
+    "Retry-After": _header("Seconds to wait before the request is repeated", "1"),
+}
+
+# Of each successful response, besides X-Request-ID.
+SUCCESS_HEADERS = {
+    "listTasks": ("ETag", "Cache-Control", "Link"),
+    "createTask": ("ETag", "Cache-Control", "Location", "Idempotency-Replayed"),
+    "getTask": ("ETag", "Cache-Control"),
+    "updateTask": ("ETag", "Cache-Control"),
+    "toggleTask": ("ETag", "Cache-Control"),
+}
+CONDITIONAL_READS = ("listTasks", "getTask")
+ERROR_HEADERS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
+
+SUCCESS = {
+    "listTasks": "The tasks, or one page of them",
+    "createTask": "The new task, or with `Idempotency-Replayed` the one that the key made before",
+    "getTask": "The task",
+    "updateTask": "The task as it is now",
+    "toggleTask": "The task as it is now",
+    "deleteTask": "It is gone",
+    "getHealth": "Alive",
+    "getReadiness": "Ready",
+    "createDemoToken": "A token and the user it is for",
+}
+
+REQUESTS: dict[str, dict[str, Json]] = {
+    "createTask": {
+        "full": {"summary": "With a description", "value": {"title": "Buy milk", "description": "Two litres, oat"}},
+        "short": {"summary": "A title is enough", "value": {"title": "Call the dentist"}},
+    },
+    "updateTask": {
+        "rename": {"summary": "Change the title", "value": {"title": "Buy oat milk"}},
+        "clear": {"summary": "Clear the description", "value": {"description": None}},
+    },
+    "toggleTask": {
+        "toggle": {"summary": "Toggle (no body does the same)", "value": {}},
+        "complete": {"summary": "Set it, however often this arrives", "value": {"completed": True}},
+    },
+}
+
+RESPONSES: dict[str, Any] = {
+    "listTasks": [EXAMPLE_TASK, {**EXAMPLE_TASK, "id": 18, "title": "Call the dentist", "description": None}],
+    "createTask": EXAMPLE_TASK,
+    "getTask": EXAMPLE_TASK,
+    "updateTask": {**EXAMPLE_TASK, "title": "Buy oat milk", "updated_at": "2026-11-22T07:10:02.654321Z"},
+    "toggleTask": {**EXAMPLE_TASK, "completed": True, "updated_at": "2026-11-22T07:12:31.000042Z"},
+    "getHealth": {"status": "ok"},
+    "getReadiness": {"status": "ready"},
+    "createDemoToken": {
+        "token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJkZW1v….x",
+        "user_id": "demo-5f0c3a9b7e21d4860c1b2a3f",
+        "expires_at": "2026-11-22T07:44:44Z",
+    },
+}
+
+# Of request headers. /docs does not fill them in: these values would be refused, being nobody's.
+PARAMETERS = {"If-None-Match": ETAG, "If-Match": ETAG, "Idempotency-Key": "8d7a1c1e-4f0b-4a52-9a51-6b0c2f0a7f10"}
+HEADER_RULES: dict[str, Json] = {"Idempotency-Key": {"pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255}}
+
+# Where a docstring speaks to this project's developers.
+SCHEMAS = {"TaskResponse": "A task."}
+
+# What a created task leads to.
+_CREATED = {"user_id": "$request.path.user_id", "task_id": "$response.body#/id"}
+LINKS: dict[str, Json] = {
+    operation: {
+        "operationId": operation,
+        "parameters": _CREATED,
+        "description": f"`id` is the `task_id` of {operation}",
+    }
+    for operation in ("getTask", "updateTask", "toggleTask", "deleteTask")
+}
+
+# Refusals that no route raises: the layers around them do.
+BODY_ERRORS = {
+    "400": "Request body is not valid JSON",
+    "413": body_limit.DETAIL,
+    "415": "Content-Type must be application/json",
+}
+FAULT = {"500": "Internal server error"}
+
+
+def problem_examples() -> dict[str, dict[str, Json]]:
+    """Return by status, then by name, what every error of the service looks like."""
+    found: dict[str, dict[str, Json]] = {}
+    for error in _descendants(AppError):
+        if hasattr(error, "status") and hasattr(error, "detail"):
+            name = error.__name__.removesuffix("Error")
+            found.setdefault(str(error.status.value), {})[name] = _example(error.status.value, error.detail)
+    for status, detail in {**BODY_ERRORS, **FAULT}.items():
+        found[status] = {title_of(int(status)).title().replace(" ", ""): _example(int(status), detail)}
+    found["422"]["InvalidParameter"]["value"]["errors"] = [
+        {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
+    ]
+    return found
+
+
+def _example(status: int, detail: str) -> Json:
+    value = {"type": "about:blank", "title": title_of(status), "status": status, "detail": detail}
+    return {"summary": detail, "value": {**value, "request_id": EXAMPLE_REQUEST_ID}}
+
+
+def _descendants(error: type[AppError]) -> list[type[AppError]]:
+    return [found for child in error.__subclasses__() for found in (child, *_descendants(child))]

@@ -1,0 +1,107 @@
+"""The interactive documentation, all of it from this process: page, assets, document, icon. Rank 6.
+
+Nothing here depends on where the service is mounted: the page asks for everything by relative addresses, so it works
+below any prefix. Its policy allows no other host and no inline script.
+"""
+
+import gzip
+import json
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from src.etags import etag_of, names
+from src.problems import NO_SNIFFING
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER = Path(__file__).resolve().parents[1] / "static"
+_TYPES = {
+    "docs.html": "text/html; charset=utf-8",
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
+    "favicon.svg": "image/svg+xml",
+    "swagger-ui/swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui/LICENSE": "text/plain; charset=utf-8",
+    "swagger-ui/NOTICE": "text/plain; charset=utf-8",
+    "swagger-ui/swagger-ui-bundle.js.LICENSE.txt": "text/plain; charset=utf-8",
+}
+# Kept, but asked about each time (304): after an upgrade no part of the page is older than another.
+_CACHING = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors "
+)
+
+
+class _Asset(NamedTuple):
+    plain: bytes
+    packed: bytes
+    etag: str
+
+
+@lru_cache
+def _asset(name: str) -> _Asset:
+    """Read and compress a file once; `name` is a key of _TYPES, never a path from outside."""
+    content = (_FOLDER / name).read_bytes()
+    return _Asset(content, gzip.compress(content, mtime=0), sha256(content).hexdigest()[:32])
+
+
+def _served(request: Request, name: str, headers: dict[str, str]) -> Response:
+    asset = _asset(name)
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+    etag = f'"{asset.etag}-gzip"' if packed else f'"{asset.etag}"'
+    headers = {**NO_SNIFFING, **_CACHING, "ETag": etag, **headers}
+    if names(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    encoding = {"Content-Encoding": "gzip"} if packed else {}
+    return Response(asset.packed if packed else asset.plain, 200, {**headers, **encoding}, _TYPES[name])
+
+
+# Plain functions: FastAPI runs them in a thread, where reading and compressing a file delays nobody.
+@router.head("/docs")
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    """Serve the page; only the sites of FRAME_ANCESTORS may frame it."""
+    policy = _POLICY + " ".join(request.app.state.settings.frame_ancestors)
+    return _served(request, "docs.html", {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
+
+
+@router.head("/docs/{name:path}")
+@router.get("/docs/{name:path}")
+def docs_asset(request: Request, name: str) -> Response:
+    """Serve a file of the page."""
+    if name not in _TYPES or name == "docs.html":
+        raise HTTPException(404)
+    return _served(request, name, {})
+
+
+@router.head("/favicon.ico")
+@router.get("/favicon.ico")
+def favicon(request: Request) -> Response:
+    """Serve the icon that browsers ask for at every page, whatever it says."""
+    return _served(request, "favicon.svg", {})
+
+
+@router.head("/openapi.json")
+@router.get("/openapi.json")
+def openapi(request: Request) -> Response:
+    """Serve the OpenAPI document."""
+    content = json.dumps(request.app.openapi(), ensure_ascii=False).encode()
+    headers = {**NO_SNIFFING, "Cache-Control": "no-cache", "ETag": etag_of(content)}
+    if names(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(content, 200, headers, "application/json")
+
+
+@router.head("/")
+@router.get("/")
+async def landing(request: Request) -> Response:
+    """Send a visitor to the page."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs", 307)
