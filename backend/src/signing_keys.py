@@ -9,14 +9,14 @@ from jwt.exceptions import PyJWTError
 
 MAX_KEYS = 1000  # hourly rotation and Better Auth's grace period of 30 days make 720
 RSA_BITS = range(2048, 8192 + 1)
-# What a key of a kind may be for. A pair that is not here (P-384, Ed448, `oct`) verifies nothing.
+# What a key of a kind may be for, the usual first. A kind that is not here (P-384, Ed448, `oct`) verifies nothing.
 _ALGORITHMS = {
-    ("OKP", "Ed25519"): {"EdDSA"},
-    ("EC", "P-256"): {"ES256"},
-    ("EC", "P-521"): {"ES512"},
-    ("RSA", None): {"RS256", "PS256"},
+    ("OKP", "Ed25519"): ("EdDSA",),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-521"): ("ES512",),
+    ("RSA", None): ("RS256", "PS256"),
 }
-ALGORITHMS = frozenset().union(*_ALGORITHMS.values())
+ALGORITHMS = frozenset(name for names in _ALGORITHMS.values() for name in names)
 # Never `d` and its like: a set that leaks private keys must not put them into our memory.
 _PUBLIC = ("kty", "crv", "x", "y", "n", "e", "kid", "alg")
 
@@ -69,9 +69,8 @@ def _loaded(source: dict[str, Any], known: SigningKey | None) -> SigningKey | No
     if known and known.source == source:
         return known
     try:
-        key = PyJWK(source)
-        expected = _ALGORITHMS.get((source["kty"], source.get("crv")), ())
-    except (PyJWTError, UnsupportedAlgorithm, ArithmeticError, TypeError, ValueError):
+        names = _ALGORITHMS[source["kty"], source.get("crv")]
+        key = PyJWK(source, names[names.index(source.get("alg") or names[0])])
+    except (PyJWTError, UnsupportedAlgorithm, ArithmeticError, LookupError, TypeError, ValueError):
         return None
-    sound = source["kty"] != "RSA" or key.key.key_size in RSA_BITS
-    return SigningKey(source, key) if sound and key.algorithm_name in expected else None
+    return SigningKey(source, key) if source["kty"] != "RSA" or key.key.key_size in RSA_BITS else None
