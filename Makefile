@@ -40,3 +40,7 @@ lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hash
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    $${extra:+--extra dev} --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+
+.PHONY: e2e
+e2e: $(READY) ## Run the service with a real Better Auth server and a browser (needs Node.js, Chromium, port 3000)
+	cd backend && $(BIN)/python -m pytest -m e2e tests/e2e

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.support.jwks import KeyServer, Signer, forged, key_server
+from tests.support.jwks import Answer, KeyServer, Signer, forged, key_server
 from tests.support.server import serve, settings_for
 from tests.support.tokens import SECRET, bearer, make_token
 
@@ -278,3 +278,23 @@ def test_the_document_says_how_to_get_a_token(api: httpx.Client) -> None:
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
     assert "authClient.token()" in scheme["description"]
     assert "/api/auth/token" in scheme["description"]
+
+
+@pytest.mark.parametrize("answer", [Answer(b"", 503), Answer(b"", pause=True)], ids=["fails", "hangs"])
+def test_without_any_signing_key_yet_the_client_is_asked_to_come_back(database_url: str, answer: Answer) -> None:
+    """Neither 401, which would sign everybody out, nor 500; the other key source is not concerned."""
+    with key_server() as auth:
+        auth.answer = answer
+        settings = settings_for(database_url, better_auth_url=auth.url)
+        with serve(settings) as running, httpx.Client(base_url=f"{running.url}/api/{OWNER}", timeout=30) as client:
+            started = time.monotonic()
+            for method, path, body in ROUTES.values():
+                response = client.request(method, path, json=body, headers=bearer(auth.token(SIGNER, OWNER)))
+                assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+                assert response.headers["Content-Type"] == "application/problem+json"
+                assert response.json()["detail"] == "Signing keys are temporarily unavailable"
+            assert time.monotonic() - started < 3 + 2  # one of them waited for the fetch, the others did not
+            assert auth.fetches == 1
+            assert client.get("/tasks", headers=bearer(make_token(OWNER))).status_code == 200
+            assert client.get("/tasks", headers=bearer(make_token(OWNER, ttl=-60))).status_code == 401
+            assert client.get("/tasks").status_code == 401

@@ -25,4 +25,5 @@ def test_a_person_uses_the_page(chromium: str, new_database: Callable[[], str], 
         tasks_api(tmp_path, new_database(), page_url, api_port),
     ):
         environment = {"CHROMIUM": chromium, "PAGE_URL": page_url, "API_URL": api_url}
-        subprocess.run(["node", "browser.mjs"], cwd=HERE, env={**PATH, **environment}, check=True, timeout=180)
+        run = subprocess.run(["node", "browser.mjs"], cwd=HERE, env={**PATH, **environment}, timeout=180, check=False)
+        assert run.returncode == 0

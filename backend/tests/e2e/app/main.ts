@@ -26,9 +26,17 @@ async function act(action: () => Promise<unknown>, done = ""): Promise<boolean> 
   }
 }
 
+let latest = 0;
+
 async function showTasks(done = ""): Promise<void> {
+  const mine = ++latest;
   const found = await tasks.list(fieldsOf(filters) as TaskQuery);
+  if (mine !== latest) return; // a newer list is on its way, or here already
+  const focused = document.activeElement?.closest<HTMLElement>("li [data-part]")?.dataset.part;
+  const row = document.activeElement?.closest("li")?.id;
   list.replaceChildren(...found.map(itemOf));
+  // Who works with the keyboard stays where they were.
+  if (row && focused) document.getElementById(row)?.querySelector<HTMLElement>(`[data-part=${focused}]`)?.focus();
   $("status").textContent = `${done} ${found.length === 1 ? "1 task" : `${found.length} tasks`}`.trim();
 }
 
@@ -36,6 +44,7 @@ function itemOf(task: Task): HTMLLIElement {
   const item = $<HTMLTemplateElement>("task").content.cloneNode(true) as DocumentFragment;
   const part = <E extends HTMLElement>(name: string) => item.querySelector(`[data-part=${name}]`) as E;
   const checkbox = part<HTMLInputElement>("completed");
+  part("row").id = `task-${task.id}`;
   checkbox.checked = task.completed;
   part("title").textContent = task.title;
   part("description").textContent = task.description ?? "";
@@ -47,7 +56,7 @@ function itemOf(task: Task): HTMLLIElement {
   });
   part("edit").addEventListener("click", () => edit(task));
   part("delete").addEventListener("click", () => act(() => tasks.remove(task.id), `Deleted “${task.title}”.`));
-  return item.querySelector("li") as HTMLLIElement;
+  return part<HTMLLIElement>("row");
 }
 
 function edit(task: Task): void {
