@@ -68,3 +68,7 @@ client-test: $(READY) backend/clients/typescript/node_modules ## Run every opera
 
 browser: $(READY) backend/tests/browser/node_modules ## Test /docs in Chromium (needs Node.js and Chromium; CHROMIUM names it)
 	cd backend && $(BIN)/python -m pytest -m browser -s tests/browser
+
+.PHONY: e2e
+e2e: $(READY) ## Run the service with a real Better Auth server and a browser (needs Node.js, Chromium, port 3000)
+	cd backend && $(BIN)/python -m pytest -m e2e tests/e2e

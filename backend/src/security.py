@@ -12,32 +12,29 @@ from typing import Any
 
 import jwt
 from jwt import PyJWK
-from jwt.exceptions import ExpiredSignatureError, InvalidSignatureError, PyJWTError
+from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTError
 
+from src.claims import ClaimRules, Claims
 from src.config import Settings
-from src.errors import ExpiredTokenError, InvalidTokenError
+from src.errors import InvalidTokenError
 from src.jwks import KeySet
-from src.models import MAX_USER_ID
+from src.signing_keys import ALGORITHMS, SigningKey
 
 logger = logging.getLogger(__name__)
 
-LEEWAY = 10  # seconds that the clocks of the auth server and this host may differ
 MAX_TOKEN = 8 * 1024  # bytes; Better Auth puts the whole user record in, which is about 600
-MAX_REMEMBERED = 4096  # tokens; about 1 MB
-SESSION_CACHE = "better-auth:session-cache"  # the audience of a cookie that the same keys may sign
-_TYPES = (None, "jwt", "at+jwt")
-# What hostile input makes the decoder raise besides its own errors.
+MAX_REMEMBERED = 4096  # tokens; about 2 MB
+# `typ` of access tokens; Better Auth leaves it out. It names other kinds that the same keys may sign (RFC 8725, 3.11).
+_TYPES = frozenset({"jwt", "at+jwt"})
+# What hostile input makes the decoder and the checks raise besides our own errors.
 _UNDECODABLE = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-
-Key = PyJWK | bytes
-Claims = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
     user: str
     expires: float
-    key: Key
+    key: SigningKey | bytes
     kid: str | None
 
 
@@ -48,15 +45,14 @@ class TokenVerifier:
         secret = settings.better_auth_secret
         self._secret = secret.get_secret_value().encode() if secret else None
         self._keys = keys
-        self._issuer = settings.issuer
-        self._audiences = settings.audiences
+        self._rules = ClaimRules(settings.issuer, settings.audiences)
         self._remembered: dict[bytes, _Verified] = {}
 
     def log_sources(self) -> None:
         """Say at start which tokens will be accepted."""
         sources = ["secret"] * bool(self._secret) + ["jwks"] * bool(self._keys)
         level = logging.INFO if sources else logging.WARNING
-        fields = {"sources": sources, "issuer": self._issuer, "audiences": sorted(self._audiences)}
+        fields = {"sources": sources, "issuer": self._rules.issuer, "audiences": sorted(self._rules.audiences)}
         logger.log(level, "token sources", extra=fields)
 
     async def user_of(self, token: str) -> str:
@@ -67,6 +63,8 @@ class TokenVerifier:
             InvalidTokenError: any other fault.
             KeysUnavailableError: no signing key was ever received.
         """
+        if len(token) > MAX_TOKEN or not token.isascii():
+            raise InvalidTokenError
         digest = sha256(token.encode()).digest()
         verified = self._remembered.get(digest)
         if verified and verified.expires > time.time() and self._is_current(verified):
@@ -85,24 +83,25 @@ class TokenVerifier:
         return verified
 
     async def _verify(self, token: str) -> _Verified:
-        if len(token) > MAX_TOKEN:
-            raise InvalidTokenError
         try:
             header = jwt.get_unverified_header(token)
-            if str(header.get("typ") or "jwt").lower() not in _TYPES:
+            algorithm, kind = header.get("alg"), header.get("typ", "jwt")
+            if not isinstance(kind, str) or kind.lower() not in _TYPES:
                 raise InvalidTokenError
-            if header.get("alg") == "HS256":
+            # `alg` only tells whom to ask; the source then insists on its own algorithm, whatever is said here.
+            if algorithm == "HS256":
                 return self._by_secret(token)
-            return await self._by_key_set(token, header.get("kid"))
-        except ExpiredSignatureError:
-            raise ExpiredTokenError from None
+            if algorithm in ALGORITHMS:
+                return await self._by_key_set(token, header.get("kid"))
         except _UNDECODABLE:
             raise InvalidTokenError from None
+        raise InvalidTokenError
 
     def _by_secret(self, token: str) -> _Verified:
         if self._secret is None:
             raise InvalidTokenError
-        claims = self._accepted(token, self._secret, "HS256", strict=False)
+        claims = _signed_claims(token, self._secret, "HS256")
+        self._rules.check(claims, addressed=False)
         return _Verified(claims["sub"], claims["exp"], self._secret, None)
 
     async def _by_key_set(self, token: str, kid: str | None) -> _Verified:
@@ -110,58 +109,29 @@ class TokenVerifier:
         if self._keys is None or kid is None or key is None:
             raise InvalidTokenError
         try:
-            claims = self._accepted(token, key, key.algorithm_name, strict=True)
-        except InvalidSignatureError:
+            return self._by_key(token, kid, key)
+        except (InvalidSignatureError, InvalidAlgorithmError):
             # With serial ids, a kid comes back with another key after the auth server's database was reset.
             await self._keys.refresh()
             renewed = self._keys.get(kid)
             if renewed is None or renewed is key:
                 raise
-            key = renewed
-            claims = self._accepted(token, key, key.algorithm_name, strict=True)
+            return self._by_key(token, kid, renewed)
+
+    def _by_key(self, token: str, kid: str, key: SigningKey) -> _Verified:
+        claims = _signed_claims(token, key.verifier, key.algorithm)
+        self._rules.check(claims, addressed=True)
         return _Verified(claims["sub"], claims["exp"], key, kid)
 
-    def _accepted(self, token: str, key: Key, algorithm: str, *, strict: bool) -> Claims:
-        """Return the claims after every check; age is reported only when nothing else is wrong."""
-        try:
-            claims = _signed_claims(token, key, algorithm)
-        except ExpiredSignatureError:
-            self._check(_signed_claims(token, key, algorithm, verify_exp=False), strict)
-            raise
-        self._check(claims, strict)
-        return claims
 
-    def _check(self, claims: Claims, strict: bool) -> None:
-        """Check issuer, audience and subject; a token by the secret may leave the first two out."""
-        audience = claims.get("aud")
-        named = {audience} if isinstance(audience, str) else set(audience or ())
-        if SESSION_CACHE in named:
-            raise InvalidTokenError
-        if self._issuer and (strict or "iss" in claims) and claims.get("iss") != self._issuer:
-            raise InvalidTokenError
-        if self._audiences and (strict or "aud" in claims) and named.isdisjoint(self._audiences):
-            raise InvalidTokenError
-        _check_subject(claims["sub"])
+def _signed_claims(token: str, key: PyJWK | bytes, algorithm: str) -> Claims:
+    """Return the claims of a token whose signature, form and `crit` are good; `ClaimRules` judges the claims."""
+    return jwt.decode(token, key, algorithms=[algorithm], options=_OPTIONS)
 
 
-def _check_subject(subject: str) -> None:
-    # It is stored and compared, so it must fit the column. A lone surrogate fails to encode (a ValueError).
-    if not 0 < len(subject) <= MAX_USER_ID or b"\0" in subject.encode():
-        raise InvalidTokenError
-
-
-def _signed_claims(token: str, key: Key, algorithm: str, *, verify_exp: bool = True) -> Claims:
-    return jwt.decode(
-        token,
-        key,
-        algorithms=[algorithm],
-        leeway=LEEWAY,
-        options={
-            # Presence only: without it a token without `exp` would live for ever. PyJWT checks that `sub` is text.
-            "require": ["exp", "sub"],
-            "verify_exp": verify_exp,
-            # `_check` does these two, because what is required depends on the key's source.
-            "verify_aud": False,
-            "verify_iss": False,
-        },
-    )
+# PyJWT takes texts for times and says "expired" of tokens that have other faults too, so it is asked for presence
+# only. Without that, a token without `exp` would live for ever.
+_OPTIONS: Any = {
+    "require": ["exp", "sub"],
+    **{f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")},
+}

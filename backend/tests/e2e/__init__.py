@@ -1,0 +1,1 @@
+"""The whole system with real parts: Better Auth from npm, PostgreSQL, the service as a process, a browser."""
