@@ -40,3 +40,13 @@ lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hash
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    $${extra:+--extra dev} --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+
+# --- Containers ---
+
+.PHONY: images space
+
+images: $(READY) ## Build and run the container images and the Compose file for real (root on Debian 12; else skipped)
+	.ci/images
+
+space: ## Lay out the Hugging Face Space as a commit in space/: make space SPACE_REMOTE=https://huggingface.co/spaces/...
+	deploy/space/layout space $(SPACE_REMOTE)
