@@ -72,7 +72,8 @@ def test_sigterm_while_it_is_still_importing_ends_it_with_status_0(backend: Path
     with process.start(backend, COMPLETE) as popen:
         deadline = time.monotonic() + process.END_SECONDS
         while not _handles_sigterm(popen.pid):
-            assert popen.poll() is None and time.monotonic() < deadline
+            assert popen.poll() is None
+            assert time.monotonic() < deadline
             time.sleep(0.002)
         popen.send_signal(signal.SIGTERM)
         assert popen.wait(process.END_SECONDS) == 0
