@@ -44,16 +44,16 @@ def test_it_writes_nothing_into_its_file_system(running: Running, secret: str) -
 
 
 def test_it_is_ready_soon_after_the_process_starts(running: Running, settings: dict[str, str]) -> None:
-    image = running.image
     ages = [running.age]
-    # A machine that is busy with something else gets another chance: the bound is on the service.
-    while min(ages) >= READY_SECONDS and len(ages) < 5:
-        container = serve(image, settings)
+    # On a busy machine, everything else that takes part (the database, this test) is late too.
+    while ages[-1] >= READY_SECONDS and len(ages) < 3:
+        container = serve(running.image, settings)
         pid = container.state()["State"]["Pid"]
-        ready_url(container, image.port)
+        ready_url(container, running.image.port)
         ages.append(age(pid))
         container.remove()
-    assert min(ages) < READY_SECONDS
+    print(f"{running.image.dockerfile}: ready {ages[-1]:.1f} s after the start of the process")
+    assert ages[-1] < READY_SECONDS
 
 
 @pytest.mark.parametrize("running", [SPACE], indirect=True, ids=["Dockerfile.spaces"])
