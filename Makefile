@@ -45,8 +45,8 @@ lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hash
 
 .PHONY: images space
 
-images: $(READY) ## Build and run the container images and the Compose file for real (root on Debian 12; else skipped)
+images: $(READY) ## Build and run the images and the Compose file for real (needs root on Debian 12)
 	.ci/images
 
-space: ## Lay out the Hugging Face Space as a commit in space/: make space SPACE_REMOTE=https://huggingface.co/spaces/...
+space: ## Lay out the Hugging Face Space as a commit in space/ (SPACE_REMOTE= its address)
 	deploy/space/layout space $(SPACE_REMOTE)

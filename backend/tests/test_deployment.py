@@ -56,6 +56,7 @@ def test_an_empty_line_of_the_example_undoes_nothing_that_an_image_sets() -> Non
 def test_compose_serves_the_backend_with_reload_and_a_health_check(compose: dict[str, Any]) -> None:
     backend = compose["services"]["backend"]
     assert backend["build"] == "./backend"
+    assert "image" not in backend  # With one, Compose asks a registry for it before it builds.
     assert backend["ports"] == ["8000:8000"]
     assert backend["env_file"] == ".env"
     assert backend["init"] is True

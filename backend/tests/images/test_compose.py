@@ -15,7 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.images.containers import assert_a_task_can_be_kept, podman, until
+from tests.images.containers import IMAGES, assert_a_task_can_be_kept, podman, until
 from tests.support.tokens import bearer, make_token
 
 TOP = Path(__file__).resolve().parents[3]
@@ -63,6 +63,7 @@ def compose(checkout: Path, engine: dict[str, str]) -> Iterator[Path]:
         done = subprocess.run(command, cwd=checkout, env=engine, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
+    podman("tag", IMAGES[0].name, "docker.io/library/newcomer-backend:latest")  # What `up` would build.
     up = ("up", "--detach", "--no-build", "--pull=never", "--no-deps")
     # One after the other: podman has no timers for the health check for which Compose would wait.
     run(*up, "db")
@@ -168,7 +169,7 @@ def test_the_service_cannot_change_the_mounted_source() -> None:
 def test_the_example_alone_runs_in_the_image_too(checkout: Path, database: str) -> None:
     """`docker run --env-file .env`: an empty line of the file must not undo what the image sets."""
     options = (f"--env-file={checkout / '.env'}", f"--env=NEON_DB_URL={database}", "--network=checks", "--detach")
-    identifier = (podman("run", *options, "localhost/verify/backend-dockerfile:latest") or "").strip()
+    identifier = (podman("run", *options, IMAGES[0].name) or "").strip()
     format_ = "--format={{.NetworkSettings.Networks.checks.IPAddress}}"
     address = (podman("inspect", format_, identifier) or "").strip()
 
