@@ -113,15 +113,17 @@ def serve(image: Image, settings: dict[str, str], *options: str) -> Container:
 def ready_url(container: Container, port: int) -> str:
     """Return the service's address once it serves tasks."""
     url = f"http://{container.address}:{port}"
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{url}/health/ready", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    until(answers)
+    until(lambda: answer(f"{url}/health/ready"))
     return url
+
+
+def answer(url: str) -> httpx.Response | None:
+    """Return the answer if it is 200; None while the server is on its way."""
+    try:
+        response = httpx.get(url, timeout=5)
+    except httpx.TransportError:
+        return None
+    return response if response.status_code == 200 else None
 
 
 def assert_a_task_can_be_kept(url: str, secret: str) -> None:

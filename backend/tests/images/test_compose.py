@@ -15,7 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.images.containers import IMAGES, assert_a_task_can_be_kept, podman, until
+from tests.images.containers import IMAGES, Container, answer, assert_a_task_can_be_kept, podman, ready_url, until
 from tests.support.tokens import bearer, make_token
 
 TOP = Path(__file__).resolve().parents[3]
@@ -70,7 +70,7 @@ def compose(checkout: Path, engine: dict[str, str]) -> Iterator[Path]:
     until(lambda: podman("exec", "newcomer-db-1", "pg_isready", "-q", "-h", "127.0.0.1", check=False) is not None)
     teach_gateway(checkout / "docker-compose.yml")
     run(*up, "backend")
-    until(ready)
+    until(lambda: answer(f"{URL}/health/ready"))
     yield checkout
     run("down", "--volumes", "--timeout=5")
 
@@ -81,13 +81,6 @@ def teach_gateway(file: Path) -> None:
     text = file.read_text()
     assert "host.docker.internal:host-gateway" in text
     file.write_text(text.replace("host-gateway", subnet["gateway"]))
-
-
-def ready() -> bool:
-    try:
-        return httpx.get(f"{URL}/health/ready", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def placeholder() -> str:
@@ -151,13 +144,7 @@ def test_a_change_of_the_source_is_served_after_a_reload(compose: Path) -> None:
     main = compose / "backend/src/main.py"
     main.write_text(main.read_text().replace('title="Tasks API"', 'title="Tasks API, changed"'))
 
-    def title() -> str | None:
-        try:
-            return str(httpx.get(f"{URL}/openapi.json").json()["info"]["title"])
-        except httpx.TransportError:
-            return None
-
-    until(lambda: title() == "Tasks API, changed")
+    until(lambda: (found := answer(f"{URL}/openapi.json")) and found.json()["info"]["title"] == "Tasks API, changed")
 
 
 @pytest.mark.usefixtures("compose")
@@ -166,22 +153,11 @@ def test_the_service_cannot_change_the_mounted_source() -> None:
     assert podman("exec", "--user=0", "newcomer-backend-1", "touch", "/app/src/new.py", check=False) is None
 
 
-def test_the_example_alone_runs_in_the_image_too(checkout: Path, database: str) -> None:
+def test_the_example_alone_runs_in_the_image_too(checkout: Path, database: str, containers: list[Container]) -> None:
     """`docker run --env-file .env`: an empty line of the file must not undo what the image sets."""
-    options = (f"--env-file={checkout / '.env'}", f"--env=NEON_DB_URL={database}", "--network=checks", "--detach")
-    identifier = (podman("run", *options, IMAGES[0].name) or "").strip()
-    format_ = "--format={{.NetworkSettings.Networks.checks.IPAddress}}"
-    address = (podman("inspect", format_, identifier) or "").strip()
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://{address}:8000/health/ready").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    until(answers)
-    assert_a_task_can_be_kept(f"http://{address}:8000", placeholder())
-    podman("rm", "--force", "--time=0", identifier)
+    options = (f"--env-file={checkout / '.env'}", f"--env=NEON_DB_URL={database}")
+    containers.append(Container.start(IMAGES[0].name, *options))
+    assert_a_task_can_be_kept(ready_url(containers[0], IMAGES[0].port), placeholder())
 
 
 @pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose 1.29 is not installed")
