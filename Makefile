@@ -72,3 +72,13 @@ browser: $(READY) backend/tests/browser/node_modules ## Test /docs in Chromium (
 .PHONY: e2e
 e2e: $(READY) ## Run the service with a real Better Auth server and a browser (needs Node.js, Chromium, port 3000)
 	cd backend && $(BIN)/python -m pytest -m e2e tests/e2e
+
+# --- Containers ---
+
+.PHONY: images space
+
+images: $(READY) ## Build and run the images and the Compose file for real (needs root on Debian 12)
+	.ci/images
+
+space: ## Lay out the Hugging Face Space as a commit in space/ (SPACE_REMOTE= its address)
+	deploy/space/layout space $(SPACE_REMOTE)

@@ -1,0 +1,1 @@
+"""What the container images contain and how they behave. `make images` prepares the place and runs this."""

@@ -1,0 +1,156 @@
+"""What a deployment is made of: every setting is documented, the Compose file and the Space are as they must be."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from src.config import Settings
+
+TOP = Path(__file__).resolve().parents[2]
+DEPLOYMENT = (TOP / "backend/docs/DEPLOYMENT.md").read_text()
+EXAMPLE = (TOP / ".env.example").read_text()
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((TOP / "docker-compose.yml").read_text())
+
+
+@pytest.mark.parametrize("name", [field.upper() for field in Settings.model_fields])
+def test_every_setting_is_documented(name: str) -> None:
+    assert re.search(rf"^#?{name}=", EXAMPLE, re.MULTILINE), f"{name} is not in .env.example"
+    assert re.search(rf"^\| `{name}` \|", DEPLOYMENT, re.MULTILINE), f"{name} is not in the table of DEPLOYMENT.md"
+
+
+def test_nothing_is_documented_that_is_not_a_setting() -> None:
+    known = {field.upper() for field in Settings.model_fields}
+    assert set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", EXAMPLE, re.MULTILINE)) - known == {"WATCHFILES_FORCE_POLLING"}
+    table = DEPLOYMENT.split("## Settings")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `([A-Z0-9_]+)` \|", table, re.MULTILINE)) == known
+
+
+@pytest.mark.parametrize("name", [field.upper() for field in Settings.model_fields])
+def test_the_documented_default_is_the_default(name: str) -> None:
+    default = Settings.model_fields[name.lower()].default
+    row = next(line for line in DEPLOYMENT.splitlines() if line.startswith(f"| `{name}` |"))
+    documented = row.split("|")[2].strip()
+    if isinstance(default, tuple) and default:
+        assert documented == f"`{','.join(default)}`"
+    elif default in (None, "", ()):
+        assert documented == "none" or documented.startswith(("from `", "by `"))
+    else:
+        assert documented == f"`{f'{default:g}' if isinstance(default, float) else default}`"
+
+
+def test_an_empty_line_of_the_example_undoes_nothing_that_an_image_sets() -> None:
+    for dockerfile in ("backend/Dockerfile", "Dockerfile.spaces"):
+        environment = (TOP / dockerfile).read_text().split("\nENV ")[1].split("\n\n")[0]
+        for name in set(re.findall(r"([A-Z_]+)=", environment)) - {"FORWARDED_ALLOW_IPS"}:
+            assert not re.search(rf"^{name}=", EXAMPLE, re.MULTILINE), name
+
+
+def test_compose_serves_the_backend_with_reload_and_a_health_check(compose: dict[str, Any]) -> None:
+    backend = compose["services"]["backend"]
+    assert backend["build"] == "./backend"
+    assert "image" not in backend  # With one, Compose asks a registry for it before it builds.
+    assert backend["ports"] == ["8000:8000"]
+    assert backend["env_file"] == ".env"
+    assert backend["init"] is True
+    assert "./backend/src:/app/src:ro" in backend["volumes"]
+    assert "--reload" in backend["command"]
+    assert "/health" in backend["healthcheck"]["test"][-1]
+    check = backend["healthcheck"]
+    assert (check["interval"], check["timeout"], check["retries"]) == ("30s", "10s", 3)
+
+
+def test_compose_brings_a_database_for_an_empty_url(compose: dict[str, Any]) -> None:
+    database = compose["services"]["db"]
+    assert database["image"].startswith("postgres:")
+    assert "pg_isready" in database["healthcheck"]["test"][-1]
+    assert database["volumes"] == ["db-data:/var/lib/postgresql/data"]
+    assert "db-data" in compose["volumes"]
+    made = database["environment"]
+    url = f"postgresql://{made['POSTGRES_USER']}:{made['POSTGRES_PASSWORD']}@db:5432/{made['POSTGRES_DB']}"
+    assert compose["services"]["backend"]["environment"]["NEON_DB_URL"] == f"${{NEON_DB_URL:-{url}}}"
+    assert re.search(r"^NEON_DB_URL=$", EXAMPLE, re.MULTILINE)
+
+
+def test_compose_uses_nothing_that_docker_compose_1_29_lacks(compose: dict[str, Any]) -> None:
+    assert set(compose) == {"services", "volumes"}
+    for service in compose["services"].values():
+        assert not set(service) & {"develop", "attach", "annotations", "pull_policy"}
+        assert not set(service["healthcheck"]) & {"start_interval"}
+    # It knows `:-` and `:?`, but neither `:+` nor one variable inside of another.
+    assert not re.search(r"\$\{[^}]*(\+|\$)", (TOP / "docker-compose.yml").read_text())
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A bare repository in the place of the Space's, with the commit that the platform makes there."""
+    bare = tmp_path / "remote.git"
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+    tree = git("hash-object", "-w", "-t", "tree", "/dev/null", cwd=bare)
+    who = ("-c", "user.name=Platform", "-c", "user.email=platform@example.com")
+    git("update-ref", "refs/heads/main", git(*who, "commit-tree", tree, "-m", "initial commit", cwd=bare), cwd=bare)
+    return bare
+
+
+def git(*arguments: str, cwd: Path = TOP) -> str:
+    return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def lay_out(*arguments: object) -> str:
+    command = [str(TOP / "deploy/space/layout"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def committed(path: str) -> str:
+    return git("show", f"HEAD:{path}")
+
+
+def test_the_space_can_be_pushed_and_holds_what_its_image_needs(tmp_path: Path, remote: Path) -> None:
+    lay_out(tmp_path / "space", remote)
+    git("push", "--quiet", "origin", "main", cwd=tmp_path / "space")
+    git("clone", "--quiet", str(remote), str(tmp_path / "clone"))
+    clone = tmp_path / "clone"
+    assert {path.name for path in clone.iterdir()} == {".git", ".dockerignore", "Dockerfile", "README.md", "backend"}
+    assert (clone / "Dockerfile").read_text().strip() == committed("Dockerfile.spaces")
+    assert (clone / ".dockerignore").read_text().strip() == committed(".dockerignore")
+    copied = re.findall(r"^COPY (backend/\S+)", (clone / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(copied) == 3
+    assert all((clone / name).exists() for name in copied)
+    for folder in ("backend/src", "backend/migrations"):
+        assert git("rev-parse", f"HEAD:{folder}", cwd=clone) == git("rev-parse", f"HEAD:{folder}")
+    assert git("log", "--format=%s", cwd=clone).endswith("initial commit")
+
+
+def test_laying_out_the_same_state_again_changes_nothing(tmp_path: Path, remote: Path) -> None:
+    lay_out(tmp_path / "space", remote)
+    first = git("rev-parse", "HEAD", cwd=tmp_path / "space")
+    assert "nothing has changed" in lay_out(tmp_path / "space")
+    lay_out(tmp_path / "elsewhere", remote)
+    assert git("rev-parse", "HEAD", cwd=tmp_path / "elsewhere") == first
+
+
+def test_a_space_is_not_laid_out_over_something_else(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        lay_out(tmp_path)
+    assert "holds something else" in refused.value.stderr
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_the_front_matter_configures_the_space() -> None:
+    _, front, body = (TOP / "deploy/space/README.md").read_text().split("---\n", 2)
+    matter = yaml.safe_load(front)
+    assert (matter["sdk"], matter["app_port"], matter["base_path"]) == ("docker", 7860, "/docs")
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {matter["colorFrom"], matter["colorTo"]} <= colours
+    assert matter["title"]
+    assert len(matter["emoji"]) == 1
+    assert len(matter["short_description"]) <= 60
+    assert "NEON_DB_URL" in body
