@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -58,7 +59,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
+    level = logging.DEBUG if get_route_path(scope) in _QUIET else logging.INFO
     if logger.isEnabledFor(level):
         route = getattr(scope.get("route"), "path", None)  # the template: few values, and no ids in them
         fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 2)}

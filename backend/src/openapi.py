@@ -12,9 +12,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from src import openapi_parts as parts
+from src.errors import AppError
 from src.openapi_operations import complete, component_of, headers_of
 from src.openapi_parts import Json
-from src.problems import MEDIA_TYPE, Problem, ValidationProblem, title_of
+from src.problems import EXAMPLE_REQUEST_ID, MEDIA_TYPE, Problem, ValidationProblem, title_of
 
 _REF = "#/components/schemas/{model}"
 _SCHEME = "bearerAuth"
@@ -68,7 +69,7 @@ def _components(derived: Json, operations: list[Json]) -> Json:
 
 
 def _used(statuses: set[str]) -> Iterator[tuple[str, Json]]:
-    return ((status, examples) for status, examples in sorted(parts.problem_examples().items()) if status in statuses)
+    return ((status, examples) for status, examples in sorted(problem_examples().items()) if status in statuses)
 
 
 def _error(status: str, examples: Json) -> Json:
@@ -88,3 +89,27 @@ def _described(name: str, schema: Json) -> Json:
     if name in parts.SCHEMAS:
         schema["description"] = parts.SCHEMAS[name]
     return schema
+
+
+def problem_examples() -> dict[str, dict[str, Json]]:
+    """Return by status, then by name, what every error of the service looks like."""
+    found: dict[str, dict[str, Json]] = {}
+    for error in _descendants(AppError):
+        if hasattr(error, "status") and hasattr(error, "detail"):
+            name = error.__name__.removesuffix("Error")
+            found.setdefault(str(error.status.value), {})[name] = _example(error.status.value, error.detail)
+    for status, detail in {**parts.BODY_ERRORS, **parts.FAULT}.items():
+        found[status] = {component_of(status): _example(int(status), detail)}
+    found["422"]["InvalidParameter"]["value"]["errors"] = [
+        {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
+    ]
+    return found
+
+
+def _example(status: int, detail: str) -> Json:
+    value = {"type": "about:blank", "title": title_of(status), "status": status, "detail": detail}
+    return {"summary": detail, "value": {**value, "request_id": EXAMPLE_REQUEST_ID}}
+
+
+def _descendants(error: type[AppError]) -> list[type[AppError]]:
+    return [found for child in error.__subclasses__() for found in (child, *_descendants(child))]

@@ -25,8 +25,8 @@ def _complete_parameters(operation: Json) -> None:
         schema.pop("description", None)
         if parameter["in"] == "header":
             parameter["name"] = next(name for name in parts.PARAMETERS if name.lower() == parameter["name"].lower())
-            schema |= parts.HEADER_RULES.get(parameter["name"], {})
             parameter["examples"] = {"typical": {"value": parts.PARAMETERS[parameter["name"]]}}
+        schema |= parts.RULES.get(parameter["name"], {})
         if parameter["name"] == "task_id":
             # FastAPI gives a validated path parameter's limits under names that JSON Schema does not know.
             limits = {"type": "integer", "format": "int64", "minimum": 1, "maximum": _EXACT_IN_JAVASCRIPT}

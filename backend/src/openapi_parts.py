@@ -3,9 +3,8 @@
 from typing import Any
 
 from src import body_limit
-from src.errors import AppError
 from src.models import EXAMPLE_TASK
-from src.problems import EXAMPLE_REQUEST_ID, title_of
+from src.problems import EXAMPLE_REQUEST_ID
 
 Json = dict[str, Any]
 
@@ -106,7 +105,11 @@ RESPONSES: dict[str, Any] = {
 
 # Of request headers. /docs does not fill them in: these values would be refused, being nobody's.
 PARAMETERS = {"If-None-Match": ETAG, "If-Match": ETAG, "Idempotency-Key": "8d7a1c1e-4f0b-4a52-9a51-6b0c2f0a7f10"}
-HEADER_RULES: dict[str, Json] = {"Idempotency-Key": {"pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255}}
+# What the service checks by itself, as far as a schema can say it.
+RULES: dict[str, Json] = {
+    "Idempotency-Key": {"pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255},
+    "cursor": {"pattern": "^[A-Za-z0-9_-]*$"},
+}
 
 # Where a docstring speaks to this project's developers.
 SCHEMAS = {"TaskResponse": "A task."}
@@ -129,27 +132,3 @@ BODY_ERRORS = {
     "415": "Content-Type must be application/json",
 }
 FAULT = {"500": "Internal server error"}
-
-
-def problem_examples() -> dict[str, dict[str, Json]]:
-    """Return by status, then by name, what every error of the service looks like."""
-    found: dict[str, dict[str, Json]] = {}
-    for error in _descendants(AppError):
-        if hasattr(error, "status") and hasattr(error, "detail"):
-            name = error.__name__.removesuffix("Error")
-            found.setdefault(str(error.status.value), {})[name] = _example(error.status.value, error.detail)
-    for status, detail in {**BODY_ERRORS, **FAULT}.items():
-        found[status] = {title_of(int(status)).title().replace(" ", ""): _example(int(status), detail)}
-    found["422"]["InvalidParameter"]["value"]["errors"] = [
-        {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
-    ]
-    return found
-
-
-def _example(status: int, detail: str) -> Json:
-    value = {"type": "about:blank", "title": title_of(status), "status": status, "detail": detail}
-    return {"summary": detail, "value": {**value, "request_id": EXAMPLE_REQUEST_ID}}
-
-
-def _descendants(error: type[AppError]) -> list[type[AppError]]:
-    return [found for child in error.__subclasses__() for found in (child, *_descendants(child))]

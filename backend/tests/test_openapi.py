@@ -8,7 +8,7 @@ import pytest
 from dev import openapi
 from src.errors import DatabaseUnavailableError
 from src.main import create_app
-from src.openapi_parts import problem_examples
+from src.openapi import problem_examples
 from tests.support.server import Service, settings_for
 
 Document = dict[str, Any]
