@@ -19,7 +19,8 @@ ROUTES = {
     "update": ("PUT", "/tasks/1", {"title": "x"}),
     "toggle": ("PATCH", "/tasks/1/complete", None),
     "delete": ("DELETE", "/tasks/1", None),
-    # The same routes with requests that are wrong in other ways: authentication comes first.
+}
+WRONG_IN_OTHER_WAYS = {
     "list, bad query": ("GET", "/tasks?status=no&sort=no&limit=no", None),
     "create, bad body": ("POST", "/tasks", {"title": 5}),
     "read, bad id": ("GET", "/tasks/abc", None),
@@ -202,6 +203,20 @@ def test_a_token_whose_age_is_its_only_fault_is_called_expired(
     response = send(bearer(token(auth)))
     assert is_refused(response, 401, "Token has expired")
     assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize("request_", WRONG_IN_OTHER_WAYS.values(), ids=WRONG_IN_OTHER_WAYS)
+def test_who_is_not_authenticated_learns_nothing_of_what_else_is_wrong(
+    api: httpx.Client, request_: tuple[str, str, object]
+) -> None:
+    method, path, body = request_
+    assert is_refused(api.request(method, path, json=body), 401, "Not authenticated")
+    for token, status, detail in (
+        ("malformed", 401, "Invalid token"),
+        (make_token(OWNER, ttl=-60), 401, "Token has expired"),
+        (make_token("somebody-else"), 403, "User_id mismatch"),
+    ):
+        assert is_refused(api.request(method, path, json=body, headers=bearer(token)), status, detail)
 
 
 OTHERS = {

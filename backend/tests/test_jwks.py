@@ -315,10 +315,11 @@ async def test_a_token_of_a_known_key_never_waits_for_a_fetch(
     assert await waiting == "alice"
 
 
-async def test_nobody_waits_longer_than_three_seconds_for_a_server_that_hangs(
-    auth: KeyServer, verifier: TokenVerifier
+@pytest.mark.parametrize("answer", [Answer(b"", pause=True), Answer(b" " * 999, drip=True)], ids=["hangs", "drips"])
+async def test_nobody_waits_longer_than_three_seconds_for_a_server_that(
+    auth: KeyServer, verifier: TokenVerifier, answer: Answer
 ) -> None:
-    auth.answer = Answer(b"", pause=True)
+    auth.answer = answer
     started = time.monotonic()
     assert await outcomes(verifier, many_unknown(auth, 20)) == {KeysUnavailableError}
     assert time.monotonic() - started < 3

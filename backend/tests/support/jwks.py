@@ -60,12 +60,13 @@ class Signer:
 
 @dataclass
 class Answer:
-    """What the endpoint says; with `pause` set it first waits for `KeyServer.release`."""
+    """What the endpoint says: with `pause` after `KeyServer.release` only, with `drip` byte by byte until then."""
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     pause: bool = False
+    drip: bool = False
 
 
 def key_set(*items: object) -> Answer:
@@ -122,7 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        step = 1 if answer.drip else len(answer.body) or 1
+        for start in range(0, len(answer.body), step):
+            self.wfile.write(answer.body[start : start + step])
+            if answer.drip:
+                self.server.release.wait(0.2)
 
     def log_message(self, *_: object) -> None:
         """Keep the test output clean."""
