@@ -1,11 +1,13 @@
-"""How a PostgreSQL connection is opened, without blocking the event loop. Rank 0: imports nothing of ours."""
+"""How a PostgreSQL connection is opened, without blocking the event loop. Rank 1."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
-import anyio.to_thread
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE, make_dsn, parse_dsn
+
+from src.blocking import Threads
 
 # Given to libpq where the URL says nothing. A pooler accepts all of these; `options` it would refuse.
 _DEFAULTS: dict[str, Any] = {
@@ -24,14 +26,14 @@ def with_defaults(url: str) -> str:
     return make_dsn(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
 
 
-async def connect(dsn: str) -> Any:
+async def connect(dsn: str, threads: Threads) -> Any:
     """Return a new connection in asynchronous mode; cancelling this is safe at any time.
 
     Raises:
         psycopg2.Error: the server refused, or cannot be reached.
     """
     # In a thread, because libpq resolves the host name in here, and that blocks.
-    raw = await anyio.to_thread.run_sync(lambda: psycopg2.connect(dsn, async_=True), abandon_on_cancel=True)
+    raw = await threads.run(partial(psycopg2.connect, dsn, async_=True))
     try:
         await _handshake(raw)
     except BaseException:

@@ -55,9 +55,14 @@ class Limiter:
         timer = loop.call_later(self._seconds, _give_up, turn)
         try:
             await turn
+        except OverloadedError:
+            self._waiting.remove(turn)
+            raise
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.release()  # The place came in the same moment.
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
             raise
         finally:
             timer.cancel()

@@ -16,6 +16,10 @@ from psycopg2.extensions import POLL_OK, POLL_WRITE
 
 Row = tuple[Any, ...]
 
+_LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
+# Each lasts until the server answers: on a dead network as long as tcp_user_timeout says, so they are counted.
+_cancelling = threading.BoundedSemaphore(8)
+
 
 class Connection:
     """An open connection that runs one statement at a time."""
@@ -48,18 +52,18 @@ class Connection:
         """Whether another statement may follow."""
         return not (self.abandoned or self._raw.closed or self._raw.isexecuting())
 
-    async def run(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> Row | None:
+    async def run(self, sql: str, parameters: Mapping[str, Any], deadline: float) -> Row | None:
         """Run one statement and return its first row.
 
         `sent` tells afterwards whether the server can have seen the statement.
 
         Raises:
-            TimeoutError: no answer after so many seconds; the connection must be abandoned.
+            TimeoutError: no answer by the deadline (of the loop's clock); the connection must be abandoned.
             psycopg2.Error: the server refused the statement, or the connection broke.
         """
         self.sent = False
         self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._settle, TimeoutError())
+        timer = self._loop.call_at(deadline, self._settle, TimeoutError())
         try:
             self._cursor.execute(sql, parameters)
             self.sent = True
@@ -77,13 +81,19 @@ class Connection:
         connection of its own and blocks, so a thread makes it, and nobody waits for that thread.
         """
         self.abandoned = True
-        threading.Thread(target=self._cancel, daemon=True).start()
+        self._unwatch()  # From here on the connection is the thread's alone.
+        if _cancelling.acquire(blocking=False):
+            threading.Thread(target=self._cancel, daemon=True).start()
+        else:
+            self._raw.close()
 
     def _cancel(self) -> None:
-        with suppress(psycopg2.Error):  # The server is out of reach, and so is the statement.
-            self._raw.cancel()
-        with suppress(RuntimeError):  # The loop has ended, and the process closes its sockets itself.
-            self._loop.call_soon_threadsafe(self.close)
+        try:
+            with suppress(psycopg2.Error):  # The server is out of reach, and so is the statement.
+                self._raw.cancel()
+            self._raw.close()
+        finally:
+            _cancelling.release()
 
     def close(self) -> None:
         """Hang up; harmless when already closed."""
@@ -91,9 +101,11 @@ class Connection:
         self._raw.close()
 
     def _unwatch(self) -> None:
-        # Before anybody can be given the same descriptor anew; removing it twice does no harm.
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
+        # Before anybody can be given the same descriptor anew; removing it twice would hit that one.
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+            self._descriptor = -1
 
     def _on_readable(self) -> None:
         if self._waiter is None:
@@ -107,8 +119,9 @@ class Connection:
         try:
             state = self._raw.poll()
         except psycopg2.Error as error:
-            if self._raw.closed:
-                self._unwatch()
+            self._watch_writing(False)
+            if self._raw.closed or error.diag.severity_nonlocalized in _LAST_WORDS:
+                self.close()
             self._settle(error)
         else:
             self._watch_writing(state == POLL_WRITE)
