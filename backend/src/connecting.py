@@ -1,7 +1,7 @@
 """How a PostgreSQL connection is opened, without blocking the event loop. Rank 1."""
 
 import asyncio
-from functools import partial
+import socket
 from typing import Any
 
 import psycopg2
@@ -31,15 +31,38 @@ async def connect(dsn: str, threads: Threads) -> Any:
 
     Raises:
         psycopg2.Error: the server refused, or cannot be reached.
+        OSError: its name cannot be resolved.
     """
-    # In a thread, because libpq resolves the host name in here, and that blocks.
-    raw = await threads.run(partial(psycopg2.connect, dsn, async_=True))
+    raw = psycopg2.connect(await _resolved(dsn, threads), async_=True)
     try:
         await _handshake(raw)
     except BaseException:
         raw.close()
         raise
     return raw
+
+
+async def _resolved(dsn: str, threads: Threads) -> str:
+    """Add the addresses of the hosts: libpq would look names up itself, with all of Python standing still."""
+    given = parse_dsn(dsn)
+    names = given.get("host", "").split(",")
+    if "hostaddr" in given or not all(names) or all(name.startswith("/") for name in names):
+        return dsn
+    ports = given.get("port", "5432").split(",")
+    ports = ports if len(ports) > 1 else ports * len(names)
+    found = [
+        (name, address, port)
+        for name, port in zip(names, ports, strict=True)
+        for address in await threads.run(_addresses, name)
+    ]
+    hosts, addresses, ports = (",".join(column) for column in zip(*found, strict=True))
+    return make_dsn(dsn, host=hosts, hostaddr=addresses, port=ports)
+
+
+def _addresses(name: str) -> list[str]:
+    if name.startswith("/"):
+        return [""]
+    return list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)))
 
 
 async def _handshake(raw: Any) -> None:

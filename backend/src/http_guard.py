@@ -8,7 +8,7 @@ import asyncio
 import uuid
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from src import log
 from src.problems import problem
@@ -29,6 +29,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._received = 0  # of this head, or around this body
         self._head_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None  # known only while requests are pipelined
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Expect the first request."""
@@ -38,6 +39,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers, which would keep this object alive."""
         super().connection_lost(exc)
+        if self._answering:
+            self._answering.disconnected = True  # uvicorn tells only the request that came last
         for timer in (self._head_timer, self._reading_timer):
             if timer:
                 timer.cancel()
@@ -60,6 +63,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Start the request, or queue it behind the ones before it."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many pipelined requests")  # which the parser reports, and uvicorn answers with 400
+        if not self.pipeline and self.cycle and not self.cycle.response_complete:
+            self._answering = self.cycle
         self._in_head, self._received = False, 0
         if self._head_timer:
             self._head_timer.cancel()
@@ -74,6 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Read on only when no other request waits; uvicorn would take in more with every answer."""
+        self._answering = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()

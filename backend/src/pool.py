@@ -48,8 +48,8 @@ class Pool:
         try:
             async with asyncio.timeout_at(min(latest, deadline)):
                 return Connection(await connect(self.dsn, self._threads), self._forget)
-        except (TimeoutError, psycopg2.Error) as error:
-            # The driver's text may hold the host and the user; its class says enough.
+        except (OSError, psycopg2.Error) as error:
+            # TimeoutError is an OSError. The driver's text may hold the host and the user; its class says enough.
             logger.warning("database unreachable", extra={"reason": type(error).__name__})
             raise DatabaseUnavailableError from error
 

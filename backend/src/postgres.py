@@ -1,24 +1,22 @@
 """One PostgreSQL connection: psycopg2 in its asynchronous mode, driven by the event loop.
 
 The loop watches the socket, so a statement costs no thread. Asynchronous psycopg2 connections are always in
-autocommit: one statement is one round trip and its own transaction. Rank 0: imports nothing of ours.
+autocommit: one statement is one round trip and its own transaction. Rank 1.
 """
 
 import asyncio
 import select
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
 
+from src.cancelling import cancel_and_close
+
 Row = tuple[Any, ...]
 
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
-# Each lasts until the server answers: on a dead network as long as tcp_user_timeout says, so they are counted.
-_cancelling = threading.BoundedSemaphore(8)
 
 
 class Connection:
@@ -77,23 +75,11 @@ class Connection:
     def abandon(self) -> None:
         """Close, and ask the server to stop what it is still doing for us.
 
-        A backend that waits for a lock does not notice that its client is gone. The request to cancel is a
-        connection of its own and blocks, so a thread makes it, and nobody waits for that thread.
+        A backend that waits for a lock does not notice that its client is gone.
         """
         self.abandoned = True
-        self._unwatch()  # From here on the connection is the thread's alone.
-        if _cancelling.acquire(blocking=False):
-            threading.Thread(target=self._cancel, daemon=True).start()
-        else:
-            self._raw.close()
-
-    def _cancel(self) -> None:
-        try:
-            with suppress(psycopg2.Error):  # The server is out of reach, and so is the statement.
-                self._raw.cancel()
-            self._raw.close()
-        finally:
-            _cancelling.release()
+        self._unwatch()
+        cancel_and_close(self._raw)
 
     def close(self) -> None:
         """Hang up; harmless when already closed."""

