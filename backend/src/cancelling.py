@@ -6,6 +6,7 @@ would stand still with it. Calls through ctypes let go of the lock.
 """
 
 import ctypes
+import select
 import threading
 from typing import Any
 
@@ -20,6 +21,7 @@ _libpq.PQfreeCancel.argtypes = [ctypes.c_void_p]
 
 # On a dead network each request lasts as long as tcp_user_timeout says.
 _places = threading.BoundedSemaphore(8)
+_ANSWER_MILLISECONDS = 500
 
 
 def cancel_and_close(raw: Any) -> None:
@@ -33,12 +35,22 @@ def cancel_and_close(raw: Any) -> None:
         threading.Thread(target=_cancel_and_close, args=(raw,), daemon=True).start()
 
 
+def _cancel(raw: Any) -> None:
+    request = _libpq.PQgetCancel(raw.pgconn_ptr)
+    errors = ctypes.create_string_buffer(256)
+    _libpq.PQcancel(request, errors, len(errors))  # Its failure means that the server is out of reach.
+    _libpq.PQfreeCancel(request)
+
+
 def _cancel_and_close(raw: Any) -> None:
     try:
-        request = _libpq.PQgetCancel(raw.pgconn_ptr)
-        errors = ctypes.create_string_buffer(256)
-        _libpq.PQcancel(request, errors, len(errors))  # Its failure means that the server is out of reach.
-        _libpq.PQfreeCancel(request)
+        answer = select.poll()
+        answer.register(raw.fileno(), select.POLLIN)
+        # Again while nothing happens: a request that overtakes its statement finds the server idle, and is lost.
+        for _ in range(3):
+            _cancel(raw)
+            if answer.poll(_ANSWER_MILLISECONDS):
+                break
         raw.close()
     finally:
         _places.release()

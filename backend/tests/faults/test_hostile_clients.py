@@ -50,6 +50,7 @@ def _others_are_not_affected(service: ServiceProcess) -> Iterator[None]:
     assert service.threads() <= before
 
 
+@pytest.mark.stress
 def test_a_body_of_a_few_bytes_a_second_is_408(service: ServiceProcess) -> None:
     head = rendered("POST", "/api/alice/tasks", TOKEN, {"title": "x" * 190}).split(b"\r\n\r\n")[0] + b"\r\n\r\n"
     with connected(service) as client:

@@ -88,6 +88,7 @@ def test_a_database_that_is_down_at_start_is_waited_for(
     eventually(lambda: all(create(service).status_code == 201 for _ in range(6)), 5, "every worker serves")
 
 
+@pytest.mark.stress
 def test_a_black_hole_is_503_within_bounds_and_recovers(
     start_service: StartService, proxy: Proxy, proxied_url: str, settled: Callable[..., None]
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_read_only_database_still_reads(service: ServiceProcess, postgres: Pos
     assert create(service).status_code == 201
 
 
+@pytest.mark.stress
 def test_an_empty_read_only_database_is_not_ready_until_it_takes_writes(
     start_service: StartService, postgres: Postgres, database: str
 ) -> None:

@@ -17,7 +17,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.tokens import make_token
 from tests.support.wire import rendered
 
-BOTH = pytest.mark.parametrize("workers", [1, 2])
+BOTH = pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.stress)])
 
 
 @pytest.fixture
@@ -82,6 +82,7 @@ def _accepts(port: int) -> bool:
         return False
 
 
+@pytest.mark.stress
 @BOTH
 def test_sigkill_loses_nothing_acknowledged(
     busy: tuple[ServiceProcess, Crowd], postgres: Postgres, database: str, settled: Callable[..., None]

@@ -34,7 +34,7 @@ def front(postgres: Postgres, files: Files) -> Iterator[TlsFront]:
         yield running
 
 
-@pytest.mark.parametrize("mode", ["require", "verify-full"])
+@pytest.mark.parametrize("mode", [pytest.param("require", marks=pytest.mark.stress), "verify-full"])
 def test_the_service_over_tls(
     start_service: StartService, front: TlsFront, database: str, files: Files, mode: str
 ) -> None:
