@@ -40,3 +40,17 @@ lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hash
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    $${extra:+--extra dev} --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+
+.PHONY: stress test-pooler fuzz soak
+
+stress: $(READY) ## Run the long fault tests: load, outages, hostile clients, shutdown (under 5 minutes)
+	cd backend && $(BIN)/python -m pytest -m stress
+
+test-pooler: $(READY) ## Run the tests through PgBouncer in transaction mode, as behind Neon's pooled host
+	cd backend && $(BIN)/python -m tests.pooled
+
+fuzz: $(READY) ## Fuzz the API by its OpenAPI document for some minutes (FUZZ_EXAMPLES=300)
+	cd backend && $(BIN)/python -m pytest -m fuzz
+
+soak: $(READY) ## Mixed load with faults for SOAK_MINUTES=10; reports memory, leaks, consistency
+	cd backend && $(BIN)/python -m tests.soak

@@ -76,10 +76,8 @@ class Postgres:
 
     def hang_up(self, database: str) -> int:
         """End every connection to a database, as Neon does when it goes to sleep; wait until they are gone."""
-        ended = self.execute(
-            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
-        )
-        return len(ended)
+        others = f"pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+        return len(self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM {others}"))
 
     def connections(self, database: str) -> int:
         rows = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'")
