@@ -82,3 +82,17 @@ images: $(READY) ## Build and run the images and the Compose file for real (need
 
 space: ## Lay out the Hugging Face Space as a commit in space/ (SPACE_REMOTE= its address)
 	deploy/space/layout space $(SPACE_REMOTE)
+
+.PHONY: stress test-pooler fuzz soak
+
+stress: $(READY) ## Run the long fault tests: load, outages, hostile clients, shutdown (under 5 minutes)
+	cd backend && $(BIN)/python -m pytest -m stress
+
+test-pooler: $(READY) ## Run the tests through PgBouncer in transaction mode, as behind Neon's pooled host
+	cd backend && $(BIN)/python -m tests.pooled
+
+fuzz: $(READY) ## Fuzz the API by its OpenAPI document for some minutes (FUZZ_EXAMPLES=300)
+	cd backend && $(BIN)/python -m pytest -m fuzz
+
+soak: $(READY) ## Mixed load with faults for SOAK_MINUTES=10; reports memory, leaks, consistency
+	cd backend && $(BIN)/python -m tests.soak

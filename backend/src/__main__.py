@@ -8,6 +8,7 @@ from typing import NoReturn
 import uvicorn
 
 from src.config import get_settings
+from src.http_guard import GuardedProtocol
 from src.log import configure_logging
 
 GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms send SIGKILL after ten
@@ -27,7 +28,7 @@ def main() -> None:
         port=settings.port,
         workers=settings.web_concurrency,
         loop="uvloop",
-        http="httptools",
+        http=GuardedProtocol,
         ws="none",
         log_config=None,
         access_log=False,

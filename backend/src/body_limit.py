@@ -1,4 +1,4 @@
-"""Refuses request bodies over 64 KiB without reading them to the end. Rank 5.
+"""Refuses request bodies over 64 KiB without reading them to the end, and those that take too long. Rank 5.
 
 FastAPI's `max_body_size` does the same outside of CORS and in plain text, which a browser cannot show.
 """
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from src.problems import problem
 
 MAX_BODY = 64 * 1024  # bytes
+MAX_SECONDS = 10.0
 DETAIL = "Request body is larger than 64 KiB"
 # A client that is still sending does not see an answer before a reset: so much is read, so long, and thrown away.
 _LINGER_BYTES = 1024 * 1024
@@ -36,13 +37,22 @@ class BodyLimit:
 
 def _bounded(receive: Receive) -> Receive:
     received = 0
+    deadline = asyncio.get_running_loop().time() + MAX_SECONDS
+    complete = False
 
     async def bounded() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, complete
+        if complete:  # What comes now is the client's departure, which has no deadline.
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            # The one kind of exception that FastAPI lets through while it reads a body.
+            raise HTTPException(408, "Request body was not sent in time") from None
+        complete = not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > MAX_BODY:
-            # The one kind of exception that FastAPI lets through while it reads a body.
             raise HTTPException(413, DETAIL)
         return message
 
@@ -59,12 +69,12 @@ def _declared_length(scope: Scope) -> int:
 
 
 def _closing(receive: Receive, send: Send) -> Send:
-    """Wrap `send` so that after a 413 the connection is closed, once the client had a chance to read it."""
+    """Wrap `send` so that a refused body ends the connection, once the client had a chance to read why."""
     refused = False
 
     async def send_closing(message: Message) -> None:
         nonlocal refused
-        if message["type"] == "http.response.start" and message["status"] == 413:
+        if message["type"] == "http.response.start" and message["status"] in (408, 413):
             refused = True
             message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
         if refused and message["type"] == "http.response.body":

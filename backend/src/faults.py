@@ -32,4 +32,4 @@ def translated(error: psycopg2.Error) -> Exception:
 
 def _passing(error: psycopg2.Error) -> bool:
     # A lost connection is sometimes a bare DatabaseError without a code ("SSL SYSCALL error: EOF detected").
-    return isinstance(error, _PASSING) or error.pgcode is None
+    return isinstance(error, _PASSING) or type(error) is psycopg2.DatabaseError

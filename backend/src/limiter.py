@@ -55,12 +55,17 @@ class Limiter:
         timer = loop.call_later(self._seconds, _give_up, turn)
         try:
             await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.release()  # The place came in the same moment.
+        except BaseException:
+            self._leave(turn)
             raise
         finally:
             timer.cancel()
+
+    def _leave(self, turn: "asyncio.Future[None]") -> None:
+        if turn.done() and not turn.cancelled() and turn.exception() is None:
+            self.release()  # The place came in the same moment.
+        elif turn in self._waiting:
+            self._waiting.remove(turn)  # Else the queue would stay full of those who left.
 
 
 def _give_up(turn: "asyncio.Future[None]") -> None:

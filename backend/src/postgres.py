@@ -1,20 +1,22 @@
 """One PostgreSQL connection: psycopg2 in its asynchronous mode, driven by the event loop.
 
 The loop watches the socket, so a statement costs no thread. Asynchronous psycopg2 connections are always in
-autocommit: one statement is one round trip and its own transaction. Rank 0: imports nothing of ours.
+autocommit: one statement is one round trip and its own transaction. Rank 1.
 """
 
 import asyncio
 import select
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
 
+from src.cancelling import cancel_and_close
+
 Row = tuple[Any, ...]
+
+_LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
 
 
 class Connection:
@@ -48,18 +50,18 @@ class Connection:
         """Whether another statement may follow."""
         return not (self.abandoned or self._raw.closed or self._raw.isexecuting())
 
-    async def run(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> Row | None:
+    async def run(self, sql: str, parameters: Mapping[str, Any], deadline: float) -> Row | None:
         """Run one statement and return its first row.
 
         `sent` tells afterwards whether the server can have seen the statement.
 
         Raises:
-            TimeoutError: no answer after so many seconds; the connection must be abandoned.
+            TimeoutError: no answer by the deadline (of the loop's clock); the connection must be abandoned.
             psycopg2.Error: the server refused the statement, or the connection broke.
         """
         self.sent = False
         self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._settle, TimeoutError())
+        timer = self._loop.call_at(deadline, self._settle, TimeoutError())
         try:
             self._cursor.execute(sql, parameters)
             self.sent = True
@@ -73,17 +75,11 @@ class Connection:
     def abandon(self) -> None:
         """Close, and ask the server to stop what it is still doing for us.
 
-        A backend that waits for a lock does not notice that its client is gone. The request to cancel is a
-        connection of its own and blocks, so a thread makes it, and nobody waits for that thread.
+        A backend that waits for a lock does not notice that its client is gone.
         """
         self.abandoned = True
-        threading.Thread(target=self._cancel, daemon=True).start()
-
-    def _cancel(self) -> None:
-        with suppress(psycopg2.Error):  # The server is out of reach, and so is the statement.
-            self._raw.cancel()
-        with suppress(RuntimeError):  # The loop has ended, and the process closes its sockets itself.
-            self._loop.call_soon_threadsafe(self.close)
+        self._unwatch()
+        cancel_and_close(self._raw)
 
     def close(self) -> None:
         """Hang up; harmless when already closed."""
@@ -91,9 +87,11 @@ class Connection:
         self._raw.close()
 
     def _unwatch(self) -> None:
-        # Before anybody can be given the same descriptor anew; removing it twice does no harm.
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
+        # Before anybody can be given the same descriptor anew; removing it twice would hit that one.
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+            self._descriptor = -1
 
     def _on_readable(self) -> None:
         if self._waiter is None:
@@ -107,8 +105,9 @@ class Connection:
         try:
             state = self._raw.poll()
         except psycopg2.Error as error:
-            if self._raw.closed:
-                self._unwatch()
+            self._watch_writing(False)
+            if self._raw.closed or error.diag.severity_nonlocalized in _LAST_WORDS:
+                self.close()
             self._settle(error)
         else:
             self._watch_writing(state == POLL_WRITE)

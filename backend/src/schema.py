@@ -1,17 +1,17 @@
 """The schema at start: created whole on an empty database, upgraded by Alembic on an older one.
 
-Runs in a worker thread, once per process, before the first request is served. Everything happens in one
-transaction under one advisory lock, so any number of processes may start at once. Rank 3.
+Blocks, so it runs in a thread, and only where `VERSION` did not give `HEAD`. Everything happens in one transaction
+under one advisory lock, so any number of processes may start at once. Rank 3.
 """
 
 import psycopg2
-from psycopg2 import errors
-from psycopg2.extensions import connection as RawConnection  # noqa: N812  # a class under a lower-case name
 from sqlalchemy import NullPool, create_engine, text
 
 from src.errors import UnknownSchemaError
+from src.statement import Statement
 
 HEAD = "0002"  # the newest file in migrations/versions; a test holds them together
+VERSION = Statement("SELECT version_num FROM alembic_version", repeatable=True)
 _LOCK = 0x7461736B73  # "tasks"; for the transaction only, since a pooler changes sessions between transactions
 
 
@@ -29,8 +29,6 @@ def ensure(dsn: str) -> None:
     """
     raw = psycopg2.connect(dsn)
     try:
-        if _is_current(raw):
-            return
         engine = create_engine("postgresql+psycopg2://", creator=lambda: raw, poolclass=NullPool)
         with engine.begin() as connection:
             # Not at the top: Alembic takes a third of a second to import, and most starts have no use for it.
@@ -40,16 +38,3 @@ def ensure(dsn: str) -> None:
             upgrade(connection)
     finally:
         raw.close()
-
-
-def _is_current(raw: RawConnection) -> bool:
-    """Recognise the usual case cheaply: one round trip, and neither an engine nor Alembic is made."""
-    raw.autocommit = True
-    try:
-        with raw.cursor() as cursor:
-            cursor.execute("SELECT version_num FROM alembic_version")
-            return cursor.fetchone() == (HEAD,)
-    except errors.UndefinedTable:
-        return False
-    finally:
-        raw.autocommit = False

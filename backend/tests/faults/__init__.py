@@ -1,0 +1,1 @@
+"""What breaks around the service, for real: the database, the network, the clients, the process itself."""

@@ -1,0 +1,204 @@
+"""Point 10: clients that are slow, greedy, or gone. Each is bounded, and the others notice nothing."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import httpx
+import pytest
+
+from src.http_guard import HEAD_SECONDS, MAX_PIPELINED
+from tests.faults.conftest import SHARED
+from tests.support.polling import eventually
+from tests.support.postgres_server import Postgres
+from tests.support.processes import ServiceProcess
+from tests.support.tokens import bearer, make_token
+from tests.support.wire import Wire, rendered
+
+TOKEN = make_token("alice", ttl=3600)
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def connected(service: ServiceProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", service.port), timeout=30)
+
+
+def sent_slowly(service: ServiceProcess, data: bytes, pause: float = 0.2) -> tuple[bytes, float]:
+    """Send one byte after the other until there is an answer; return it and how long that took."""
+    started = time.monotonic()
+    with connected(service) as client:
+        client.settimeout(pause)
+        for byte in data:
+            try:
+                client.sendall(bytes([byte]))
+                if answer := client.recv(65536):
+                    return answer, time.monotonic() - started
+            except TimeoutError:
+                continue
+            break
+    return b"", time.monotonic() - started
+
+
+@pytest.fixture(autouse=True)
+def _others_are_not_affected(service: ServiceProcess) -> Iterator[None]:
+    before = service.threads()
+    yield
+    started = time.monotonic()
+    assert httpx.get(f"{service.url}/api/alice/tasks", headers=bearer(TOKEN)).is_success
+    assert time.monotonic() - started < 2
+    assert service.threads() <= before
+
+
+@pytest.mark.stress
+def test_a_body_of_a_few_bytes_a_second_is_408(service: ServiceProcess) -> None:
+    head = rendered("POST", "/api/alice/tasks", TOKEN, {"title": "x" * 190}).split(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    with connected(service) as client:
+        client.sendall(head)
+        started = time.monotonic()
+        client.settimeout(0.5)
+        answer = b""
+        while not answer and time.monotonic() - started < 20:
+            client.sendall(b" ")
+            try:
+                answer = client.recv(65536)
+            except TimeoutError:
+                continue
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"access-control-allow-origin" in answer
+    assert b"application/problem+json" in answer
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.stress
+def test_a_head_that_does_not_end_in_time_is_408(service: ServiceProcess) -> None:
+    answer, seconds = sent_slowly(service, b"GET /health HTTP/1.1\r\nX-Slow: " + b"a" * 1000, pause=0.5)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in answer
+    assert seconds < HEAD_SECONDS + 5
+
+
+@pytest.mark.parametrize("piece", [b"a" * 4096, b"X-Header: a\r\n" * 300], ids=["one", "many"])
+def test_headers_without_end_are_431(service: ServiceProcess, piece: bytes) -> None:
+    before = service.memory()
+    with connected(service) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nX-Large: ")
+        sent = 0
+        try:
+            while sent < 50_000_000:
+                client.sendall(piece)
+                sent += len(piece)
+        except OSError:
+            pass
+    assert sent < 20_000_000
+    assert service.memory() - before < 10_000_000
+
+
+def _send_all(client: socket.socket, head: bytes, piece: bytes) -> None:
+    client.sendall(head)
+    for _ in range(100_000):
+        client.sendall(piece)
+
+
+def test_trailers_without_end_are_cut(service: ServiceProcess) -> None:
+    head = rendered("POST", "/api/alice/tasks", TOKEN, Transfer_Encoding="chunked", Content_Type="application/json")
+    with connected(service) as client, pytest.raises(ConnectionError):
+        _send_all(client, head + b'd\r\n{"title":"a"}\r\n0\r\n', b"X-Trailer: a\r\n" * 100)
+
+
+def test_what_is_not_http_is_a_problem_document(service: ServiceProcess) -> None:
+    with connected(service) as client:
+        client.sendall(b"NOT HTTP AT ALL\r\n\r\n")
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert b"x-request-id" in answer
+
+
+@pytest.mark.stress
+def test_a_thousand_idle_connections(service: ServiceProcess) -> None:
+    before = service.memory()
+    clients = [connected(service) for _ in range(1000)]
+    try:
+        started = time.monotonic()
+        assert httpx.get(f"{service.url}/api/alice/tasks", headers=bearer(TOKEN)).is_success
+        assert time.monotonic() - started < 2
+        assert service.memory() - before < 50_000_000
+        eventually(lambda: service.descriptors() < 200, HEAD_SECONDS + 10, "the server hangs up on them")
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_pipelined_requests_are_answered_in_order(service: ServiceProcess) -> None:
+    with connected(service) as client:
+        client.sendall(b"".join(rendered("GET", "/health", X_Request_ID=f"n{n}") for n in range(100)))
+        answer = b""
+        while answer.count(b"HTTP/1.1 200") < 100 or not answer.endswith(b"}"):
+            answer += client.recv(65536)
+    positions = [answer.index(b"x-request-id: n%d\r\n" % n) for n in range(100)]
+    assert positions == sorted(positions)
+
+
+def test_pipelining_without_end_is_bounded(service: ServiceProcess) -> None:
+    before = service.memory()
+    slow = rendered("GET", "/api/alice/tasks", TOKEN)
+    with connected(service) as client:
+        client.settimeout(5)
+        try:
+            for _ in range(200):
+                client.sendall(slow * MAX_PIPELINED * 2)
+        except OSError:
+            pass
+    assert service.memory() - before < 30_000_000
+
+
+@pytest.mark.stress
+def test_a_reader_that_never_reads_is_hung_up_on(service: ServiceProcess) -> None:
+    for _ in range(20):
+        body = {"title": "t", "description": "d" * 1000}
+        httpx.post(f"{service.url}/api/reader/tasks", headers=bearer(make_token("reader")), json=body)
+    request = rendered("GET", "/api/reader/tasks", make_token("reader"))
+    before, descriptors = service.memory(), service.descriptors()
+    clients = [socket.socket() for _ in range(10)]
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", service.port))
+        client.sendall(request * 100)  # more than two megabytes of answers
+    assert service.answers("/health")
+    assert service.memory() - before < 40_000_000
+    eventually(lambda: service.descriptors() <= descriptors + 8, 45, "the server gives up on them")
+    for client in clients:
+        client.close()
+
+
+def test_clients_that_leave_in_the_middle_leak_nothing(
+    service: ServiceProcess, postgres: Postgres, settled: Callable[..., None]
+) -> None:
+    asyncio.run(_leavers(service.port))
+    eventually(lambda: service.descriptors() < 100, 10, "their sockets are closed")
+    settled(8, SHARED)
+    with httpx.Client(headers=bearer(TOKEN)) as client:  # every place can still be taken, all at once
+        assert all(client.get(f"{service.url}/api/alice/tasks").is_success for _ in range(20))
+    assert postgres.execute(
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{SHARED}' AND state = 'active'"
+    ) == [(0,)]
+
+
+async def _leavers(port: int) -> None:
+    async def leave(after: float, data: bytes) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        await asyncio.sleep(after)
+        writer.transport.abort()
+
+    create = rendered("POST", "/api/alice/tasks", TOKEN, {"title": "left"})
+    read = rendered("GET", "/api/alice/tasks", TOKEN)
+    work: list[Awaitable[None]] = []
+    for number in range(200):
+        data = (read, create, create[:-5], create[:100])[number % 4]
+        work.append(leave((number % 7) * 0.002, data))
+    await asyncio.gather(*work)
+    wire = Wire(port)
+    assert (await wire.request("GET", "/health")).status == 200
+    await wire.close()

@@ -1,0 +1,120 @@
+"""Point 8: the process is told to stop, or killed, in the middle of its work."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from tests.faults.conftest import StartService
+from tests.support.crowd import Crowd
+from tests.support.polling import eventually
+from tests.support.postgres_server import Postgres
+from tests.support.processes import ServiceProcess
+from tests.support.tokens import make_token
+from tests.support.wire import rendered
+
+BOTH = pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.stress)])
+
+
+@pytest.fixture
+def busy(start_service: StartService, workers: int) -> tuple[ServiceProcess, Crowd]:
+    """A process under load, which ends or is killed in the test."""
+    service = start_service(web_concurrency=workers)
+    service.wait_ready()
+    people = Crowd(service.port, 20)
+    people.start()
+    eventually(lambda: people.report.statuses[200] > 50, 20, "the load is on")
+    return service, people
+
+
+@BOTH
+def test_sigterm_under_load_answers_what_it_accepted_and_exits_0(
+    busy: tuple[ServiceProcess, Crowd], postgres: Postgres, database: str, settled: Callable[..., None]
+) -> None:
+    service, people = busy
+    started = time.monotonic()
+    status = service.stop(20)
+    assert time.monotonic() - started < 10
+    people.finish()
+    assert status == 0
+    assert not people.report.odd
+    assert people.contradictions(lambda sql: postgres.execute(sql, database)) == []
+    settled(0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", service.port))
+
+
+@BOTH
+def test_a_request_under_way_is_answered_and_new_ones_are_not_taken(
+    start_service: StartService, postgres: Postgres, database: str, workers: int
+) -> None:
+    service = start_service(web_concurrency=workers)
+    service.wait_ready()
+    with postgres.connected(database, autocommit=False) as holder:
+        holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as client:
+            client.sendall(rendered("POST", "/api/alice/tasks", make_token("alice"), {"title": "under way"}))
+            eventually(lambda: _waiting(postgres), 10, "the statement waits for the lock")
+            service.signal(signal.SIGTERM)
+            eventually(lambda: not _accepts(service.port), 5, "new connections are refused or get no answer")
+            holder("COMMIT")
+            answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert b"connection: close" in answer
+    assert service.process.wait(10) == 0
+    assert postgres.execute("SELECT title FROM tasks", database) == [("under way",)]
+
+
+def _waiting(postgres: Postgres) -> bool:
+    return bool(postgres.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.3) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return bool(client.recv(1000))
+    except OSError:
+        return False
+
+
+@pytest.mark.stress
+@BOTH
+def test_sigkill_loses_nothing_acknowledged(
+    busy: tuple[ServiceProcess, Crowd], postgres: Postgres, database: str, settled: Callable[..., None]
+) -> None:
+    service, people = busy
+    service.kill()
+    people.finish()
+    assert not people.report.odd
+    settled(0)  # first, so that no statement is still running
+    assert people.contradictions(lambda sql: postgres.execute(sql, database)) == []
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("workers", [2])
+def test_a_killed_worker_is_replaced_and_loses_nothing(
+    busy: tuple[ServiceProcess, Crowd], postgres: Postgres, database: str
+) -> None:
+    service, people = busy
+    before = {worker.pid for worker in service.workers()}
+    psutil.Process(min(before)).kill()
+    eventually(lambda: len({worker.pid for worker in service.workers()} - before) == 1, 15, "a new worker")
+    threading.Event().wait(1)
+    people.finish()
+    assert not people.report.odd
+    assert people.contradictions(lambda sql: postgres.execute(sql, database)) == []
+    assert service.stop() == 0
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("workers", [2])
+def test_several_workers_start_on_an_empty_database_at_once(start_service: StartService, workers: int) -> None:
+    services = [start_service(web_concurrency=workers) for _ in range(2)]
+    for service in services:
+        service.wait_ready()
+        assert service.stop() == 0

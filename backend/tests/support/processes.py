@@ -1,0 +1,92 @@
+"""The real server process, `python -m src`, with the settings of a deployment."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.support.polling import eventually
+from tests.support.postgres_server import free_port
+from tests.support.tokens import SECRET
+
+BACKEND = Path(__file__).resolve().parents[2]
+
+
+class ServiceProcess:
+    """One `python -m src`, its workers and its log."""
+
+    def __init__(self, database_url: str, log: Path, **settings: object) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        given = {"port": self.port, "neon_db_url": database_url, "better_auth_secret": SECRET, "log_level": "WARNING"}
+        given |= settings
+        # Nothing of the machine's own settings; PYTHONWARNINGS would otherwise hide what a deployment shows.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment |= {name.upper(): str(value) for name, value in given.items()}
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "src"], cwd=BACKEND, env=environment, stdout=output, stderr=output
+            )
+
+    def wait_alive(self, seconds: float = 30) -> None:
+        eventually(lambda: self.answers("/health"), seconds, "the process serves /health")
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        eventually(lambda: self.answers("/health/ready"), seconds, "the process is ready")
+
+    def answers(self, path: str) -> bool:
+        assert self.process.poll() is None, f"the server ended: {self.log.read_text()[-2000:]}"
+        try:
+            return httpx.get(self.url + path, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self, seconds: float = 15) -> int:
+        """Ask it to end, and return its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """End it and its workers without any warning."""
+        family = [self.process_info, *self.process_info.children(recursive=True)]
+        for process in family:
+            process.kill()
+        self.process.wait(10)
+        psutil.wait_procs(family, timeout=10)
+
+    @property
+    def process_info(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
+    def workers(self) -> list[psutil.Process]:
+        children = self.process_info.children(recursive=True)
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())] or [self.process_info]
+
+    def memory(self) -> int:
+        """Bytes that all its processes have for themselves."""
+        return sum(process.memory_full_info().uss for process in self.workers())
+
+    def threads(self) -> int:
+        return sum(process.num_threads() for process in self.workers())
+
+    def descriptors(self) -> int:
+        return sum(process.num_fds() for process in self.workers())
+
+    def cleanup(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        errors = [line for line in self.log.read_text().splitlines() if "Traceback" in line]
+        assert not errors, f"the server logged errors: {self.log.read_text()[-4000:]}"
+
+
+def wait_until(deadline: float) -> None:
+    time.sleep(max(0.0, deadline - time.monotonic()))

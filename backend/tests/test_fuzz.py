@@ -1,0 +1,62 @@
+"""`make fuzz`: schemathesis over the OpenAPI document, single requests and chains of them, with every check.
+
+FUZZ_EXAMPLES sets how many examples each operation gets, and a sixth of it how many chains (default 300).
+"""
+
+import os
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+
+from tests.support.server import Service
+from tests.support.tokens import bearer, make_token
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
+USER = "fuzz"
+HEADERS = bearer(make_token(USER, ttl=24 * 3600))
+SETTINGS = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+# What a request that fits the document may be told all the same: the task has changed (412), the cursor is not one
+# of ours or the text is only blanks (422).
+ACCEPTED = {"expected-statuses": ["2xx", "3xx", 401, 403, 404, 409, 412, 422]}
+
+pytestmark = pytest.mark.fuzz
+
+
+@pytest.fixture(scope="module")
+def api(service: Service) -> Any:
+    config = SchemathesisConfig.from_dict({"checks": {"positive_data_acceptance": ACCEPTED}})
+    return schemathesis.openapi.from_url(f"{service.url}/openapi.json", config=config)
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=str)
+def test_every_operation_keeps_its_promises(api: Any, mode: GenerationMode) -> None:
+    for operation in api.get_all_operations():
+
+        @SETTINGS
+        @given(case=operation.ok().as_strategy(generation_mode=mode))
+        def check(case: Any) -> None:
+            _as_user(case)
+            case.call_and_validate(headers=HEADERS)
+
+        check()
+
+
+def test_chains_of_operations_keep_their_promises(api: Any) -> None:
+    class Chain(api.as_state_machine()):  # type: ignore[misc]  # made at run time
+        def before_call(self, case: Any) -> None:
+            _as_user(case)
+
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"headers": HEADERS}
+
+    Chain.run(settings=settings(SETTINGS, max_examples=max(1, EXAMPLES // 6), stateful_step_count=15))
+
+
+def _as_user(case: Any) -> None:
+    """Any other user in the path is a 403, which would hide everything behind it."""
+    if "user_id" in (case.path_parameters or {}):
+        case.path_parameters["user_id"] = USER
