@@ -1,0 +1,14 @@
+// Who is asking, and whether the path is theirs.
+import jwt from "jsonwebtoken";
+
+export function authenticate(req, res, next) {
+  const [scheme, token] = (req.headers.authorization ?? "").split(" ");
+  if (scheme !== "Bearer" || !token) return res.status(401).json({ detail: "Not authenticated" });
+  try {
+    req.user = jwt.verify(token, process.env.JWT_SECRET, { algorithms: ["HS256"] });
+  } catch {
+    return res.status(401).json({ detail: "Invalid token" });
+  }
+  if (req.user.sub !== req.params.userId) return res.status(403).json({ detail: "User_id mismatch" });
+  next();
+}

@@ -1,0 +1,47 @@
+"""What a run measures and for how long: the BENCH_* variables of the environment."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BACKEND = Path(__file__).resolve().parents[1]
+HERE = BACKEND / "benchmarks"
+OUTPUT = HERE / "output"  # ignored by git
+DOCS = BACKEND / "docs"
+
+WORKERS = 2
+CLIENTS = (16, 100)
+PARTS = ("load", "delay", "start", "scale")
+
+
+def _number(name: str, default: int) -> int:
+    return int(os.environ.get(f"BENCH_{name}") or default)
+
+
+def _words(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    given = os.environ.get(f"BENCH_{name}", "")
+    return tuple(given.replace(",", " ").split()) or default
+
+
+QUICK = bool(_number("QUICK", 0))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run; the defaults take about a quarter of an hour, with BENCH_QUICK=1 about three minutes."""
+
+    seconds: int = field(default_factory=lambda: _number("SECONDS", 1 if QUICK else 3))
+    rounds: int = field(default_factory=lambda: _number("ROUNDS", 2 if QUICK else 4))
+    starts: int = 2 if QUICK else 5
+    strangers: int = field(default_factory=lambda: _number("STRANGERS", 100_000 if QUICK else 1_000_000))
+    longest_list: int = 10_000 if QUICK else 100_000
+    delayed_requests: int = 20 if QUICK else 60  # for each client
+    database_url: str = field(default_factory=lambda: os.environ.get("BENCH_DATABASE_URL", ""))
+    parts: tuple[str, ...] = field(default_factory=lambda: _words("PARTS", PARTS))
+    operations: tuple[str, ...] = field(default_factory=lambda: _words("OPERATIONS", ()))
+    services: tuple[str, ...] = field(default_factory=lambda: _words("SERVICES", ()))
+
+    @property
+    def publishes(self) -> bool:
+        """Whether this run is complete enough to replace the figures in docs/."""
+        return not (QUICK or self.operations or self.services or set(self.parts) != set(PARTS))
