@@ -40,3 +40,7 @@ lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hash
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    $${extra:+--extra dev} --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+
+.PHONY: bench
+bench: $(READY) ## Measure speed beside three usual stacks, some 15 minutes; QUICK=1 some 3 (backend/benchmarks/)
+	cd backend && BENCH_QUICK=$(QUICK) $(BIN)/python -m benchmarks

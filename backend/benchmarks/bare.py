@@ -2,8 +2,10 @@
 
 from typing import Any
 
-_TASK = b'{"id":17,"user_id":"kK2pQ7vW9xY4zB6nM8cD1fG3hJ5lR0sT","title":"Buy milk","description":"Two litres, oat",' \
+_TASK = (
+    b'{"id":17,"user_id":"kK2pQ7vW9xY4zB6nM8cD1fG3hJ5lR0sT","title":"Buy milk","description":"Two litres, oat",'
     b'"completed":false,"created_at":"2026-11-22T06:44:44.123456Z","updated_at":"2026-11-22T06:44:44.123456Z"}'
+)
 _START = {
     "type": "http.response.start",
     "status": 200,

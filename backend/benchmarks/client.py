@@ -41,7 +41,7 @@ def ask(port: int, request: Request, **headers: str) -> Answer:
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, json.loads(text or "null"))
 
 
-class Refused(RuntimeError):
+class RefusedError(RuntimeError):
     """An answer outside of 2xx, where nothing else was expected."""
 
 
@@ -66,7 +66,7 @@ async def _timed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw
     writer.write(raw)
     head = await reader.readuntil(b"\r\n\r\n")
     if head[9:10] != b"2":
-        raise Refused(head.decode("latin-1").split("\r\n")[0])
+        raise RefusedError(head.decode("latin-1").split("\r\n")[0])
     await reader.readexactly(_length(head))
     return time.perf_counter() - started
 
@@ -77,4 +77,4 @@ def _length(head: bytes) -> int:
             return int(line.split(b":")[1])
     if b" 204 " in head[:14]:
         return 0
-    raise Refused("an answer without Content-Length")
+    raise RefusedError("an answer without Content-Length")

@@ -44,7 +44,9 @@ def _created(service: Running) -> dict[str, Any]:
     body: dict[str, object] = {"title": "  Buy milk ü ", "description": "Two litres"}
     answer = _ask(service, "POST", "", body)
     title = "Buy milk ü" if service.name != "sqlmodel" else body["title"]  # the usual stack does not strip
-    task = _expect(service, "create", answer, 201, title=title, description="Two litres", completed=False, user_id=_USER)
+    task = _expect(
+        service, "create", answer, 201, title=title, description="Two litres", completed=False, user_id=_USER
+    )
     if set(task) != FIELDS:
         raise WrongAnswerError(f"{service.name}: fields {sorted(task)}")
     for name in ("created_at", "updated_at"):
@@ -58,7 +60,10 @@ def _changed(service: Running, task: dict[str, Any]) -> None:
     _expect(service, "get", _ask(service, "GET", path), 200, **task)
     kept = {name: task[name] for name in ("id", "description", "completed", "created_at")}
     changed = _ask(service, "PUT", path, {"title": "Buy oat milk"})
-    if _expect(service, "update", changed, 200, **(kept | {"title": "Buy oat milk"}))["updated_at"] <= task["updated_at"]:
+    if (
+        _expect(service, "update", changed, 200, **(kept | {"title": "Buy oat milk"}))["updated_at"]
+        <= task["updated_at"]
+    ):
         raise WrongAnswerError(f"{service.name}: updated_at stands still")
     _expect(service, "update", _ask(service, "PUT", path, {"title": "x" * 201}), 422)
     _expect(service, "toggle", _ask(service, "PATCH", f"{path}/complete"), 200, completed=True)

@@ -40,7 +40,7 @@ def run(service, operation: str, clients: int, seconds: int) -> Load:
 
 def _checked(result: dict[str, float], what: str) -> Load:
     if result["errors"] or not result["requests"]:
-        raise LoadError(f"{what}: {result['errors']:.0f} of {result['requests']:.0f} requests failed")
+        raise LoadError(f"{what}: {result['errors']:.0f} failed among {result['requests']:.0f} answers")
     return Load(result["requests"] / result["seconds"], result["p50"], result["p99"], int(result["requests"]))
 
 

@@ -1,15 +1,13 @@
-"""The work: which requests each operation sends, and the tasks that are there before."""
+"""The work: which requests each operation sends."""
 
 import json
 import random
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import md5
 
 import jwt
-import psycopg2
 
 SECRET = "a-secret-of-the-benchmark-that-is-long-enough"
 USERS, TASKS_EACH = 64, 20
@@ -28,7 +26,7 @@ TITLES = {
     "mixed": "mixed",
 }
 _MIX = {"get": 45, "list20": 25, "create": 10, "update": 10, "toggle": 10}
-_NOTE = "Ask for the price first; he was here in March and knows where the stopcock is."
+NOTE = "Ask for the price first; he was here in March and knows where the stopcock is."
 
 
 def user_id(kind: str, number: int) -> str:
@@ -82,7 +80,7 @@ class Work:
     def requests(self, operation: str) -> list[Request]:
         """Return the requests to send in turn, always in the same, mixed-up order."""
         requests = list(getattr(self, f"_{operation}")())
-        random.Random(operation).shuffle(requests)  # noqa: S311  # an order, not a secret
+        random.Random(operation).shuffle(requests)  # an order, not a secret
         return requests
 
     def request(self, method: str, path: str, user: str, body: dict[str, object] | None = None) -> Request:
@@ -104,7 +102,7 @@ class Work:
 
     def _create(self) -> Iterator[Request]:
         for number in range(USERS * TASKS_EACH):
-            body = {"title": f"Call the plumber {number}", "description": _NOTE}
+            body = {"title": f"Call the plumber {number}", "description": NOTE}
             yield self.request("POST", "", user_id("writer", number % USERS), body)
 
     def _update(self) -> Iterator[Request]:
@@ -120,34 +118,3 @@ class Work:
         for operation, share in _MIX.items():
             requests = self.requests(operation)
             yield from (requests[number % len(requests)] for number in range(20 * share))
-
-
-_SEED = """
-INSERT INTO tasks (user_id, title, description, completed, created_at, updated_at {extra_column})
-SELECT md5(%(kind)s || n / %(each)s), 'Task number ' || n, CASE WHEN n %% 4 > 0 THEN %(note)s END, n %% 3 = 0,
-       timestamptz '2026-01-01' + n * interval '1 second', timestamptz '2026-01-01' + n * interval '1 second'
-       {extra_value}
-FROM generate_series(0, %(users)s * %(each)s - 1) AS n
-"""
-
-
-def add_tasks(url: str, kind: str, users: int, each: int) -> None:
-    """Store so many tasks for each of so many users."""
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT FROM information_schema.columns WHERE table_name = 'tasks' AND column_name = 'title_key'")
-        extra = (", title_key", ", 'task number ' || n") if cursor.rowcount else ("", "")
-        sql = _SEED.format(extra_column=extra[0], extra_value=extra[1])
-        cursor.execute(sql, {"kind": kind, "users": users, "each": each, "note": _NOTE})
-        connection.commit()
-        connection.autocommit = True
-        cursor.execute("VACUUM ANALYZE tasks")
-
-
-def seed(url: str) -> Work:
-    """Store the tasks that the operations work on."""
-    add_tasks(url, "user", USERS, TASKS_EACH)
-    add_tasks(url, "long", LONG_USERS, LONG_LIST)
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        users = [user_id("user", number) for number in range(USERS)]
-        cursor.execute("SELECT user_id, array_agg(id) FROM tasks WHERE user_id = ANY(%s) GROUP BY 1", [users])
-        return Work(dict(sorted(cursor.fetchall())))

@@ -11,12 +11,11 @@ from tempfile import TemporaryDirectory
 import psycopg2
 
 from benchmarks.database import BIN
-from benchmarks.operations import LONG_USERS, USERS, Work, user_id
+from benchmarks.operations import LONG_USERS, NOTE, USERS, Work, user_id
 from src.services import lists, statements
 from src.title_order import title_key
 
 CLIENTS = 16
-_DESCRIPTION = "Ask for the price first; he was here in March and knows where the stopcock is."
 
 
 class PgBench:
@@ -31,8 +30,8 @@ class PgBench:
     def tps(self, operation: str, seconds: int) -> float:
         """Return transactions per second at 16 clients over TCP, connections already open."""
         with TemporaryDirectory(prefix="tasks-pgbench-") as folder:
-            files = [["-f", str(file)] for file in self._scripts(operation, Path(folder))]
-            options = ["-n", "-c", str(CLIENTS), "-j", "1", "-T", str(seconds), *sum(files, [])]
+            files = [f"--file={file}" for file in self._scripts(operation, Path(folder))]
+            options = ["-n", "-c", str(CLIENTS), "-j", "1", "-T", str(seconds), *files]
             command = [BIN / "pgbench", *options, "-d", self._url]
             finished = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))
         return transactions_per_second(finished.stdout)
@@ -56,7 +55,7 @@ class PgBench:
 
     def _create(self):
         title = "Call the plumber"
-        values = {"title": title, "title_key": title_key(title), "description": _DESCRIPTION}
+        values = {"title": title, "title_key": title_key(title), "description": NOTE}
         return ((statements.CREATE, {"owner": user_id("writer", number), **values}) for number in range(USERS))
 
     def _update(self):

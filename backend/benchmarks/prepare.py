@@ -13,7 +13,9 @@ _NODE_PEERS = ("express_pg", "fastify_pg")
 def everything() -> None:
     """Install; a second call does nothing."""
     if not shutil.which("node"):
-        raise SystemExit("Node.js 20 or newer is needed for the peers; install it (Debian: apt-get install nodejs npm).")
+        raise SystemExit(
+            "Node.js 20 or newer is needed for the peers; install it (Debian: apt-get install nodejs npm)."
+        )
     for peer in _NODE_PEERS:
         npm_ci(HERE / "peers" / peer)
     if not shutil.which("wrk"):

@@ -32,7 +32,9 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 def workers(process: psutil.Process) -> list[psutil.Process]:
     """Return the processes that answer requests: the children, or the only one."""
-    children = [child for child in process.children() if not any("resource_tracker" in word for word in child.cmdline())]
+    children = [
+        child for child in process.children() if not any("resource_tracker" in word for word in child.cmdline())
+    ]
     return children or [process]
 
 

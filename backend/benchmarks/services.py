@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.client import answers
-from benchmarks.database import free_port
+from benchmarks.database import Server, free_port
 from benchmarks.operations import SECRET, Work
+from benchmarks.seed import seed
 from benchmarks.settings import BACKEND, HERE, OUTPUT, WORKERS
 
 START_SECONDS = 20
@@ -92,6 +93,13 @@ def running(kind: Kind, url: str, work: Work | None = None, workers: int = WORKE
         yield service
     finally:
         stop(popen)
+
+
+def prepared(kind: Kind, server: Server, name: str) -> tuple[str, Work]:
+    """Make a database with the service's own schema and the tasks of the work; return its URL and the work."""
+    url = server.empty(name)
+    with running(kind, url):
+        return url, seed(url)
 
 
 def wait_until_ready(service: Running, popen: subprocess.Popen[bytes]) -> None:

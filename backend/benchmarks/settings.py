@@ -1,7 +1,7 @@
 """What a run measures and for how long: the BENCH_* variables of the environment."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 BACKEND = Path(__file__).resolve().parents[1]
@@ -30,16 +30,21 @@ QUICK = bool(_number("QUICK", 0))
 class Settings:
     """One run; the defaults take about a quarter of an hour, with BENCH_QUICK=1 about three minutes."""
 
-    seconds: int = field(default_factory=lambda: _number("SECONDS", 1 if QUICK else 3))
+    seconds: int = field(default_factory=lambda: _number("SECONDS", 1 if QUICK else 2))
     rounds: int = field(default_factory=lambda: _number("ROUNDS", 2 if QUICK else 4))
     starts: int = 2 if QUICK else 5
     strangers: int = field(default_factory=lambda: _number("STRANGERS", 100_000 if QUICK else 1_000_000))
     longest_list: int = 10_000 if QUICK else 100_000
-    delayed_requests: int = 20 if QUICK else 60  # for each client
+    delayed_requests: int = 10 if QUICK else 30  # for each client
     database_url: str = field(default_factory=lambda: os.environ.get("BENCH_DATABASE_URL", ""))
     parts: tuple[str, ...] = field(default_factory=lambda: _words("PARTS", PARTS))
     operations: tuple[str, ...] = field(default_factory=lambda: _words("OPERATIONS", ()))
     services: tuple[str, ...] = field(default_factory=lambda: _words("SERVICES", ()))
+
+    @property
+    def public(self) -> dict[str, object]:
+        """What a reader of the results may know: not where the database is."""
+        return {name: value for name, value in asdict(self).items() if name != "database_url"}
 
     @property
     def publishes(self) -> bool:

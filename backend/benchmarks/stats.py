@@ -42,9 +42,7 @@ class Samples:
         return median_ratio(*pair, lambda sample: getattr(sample, field))
 
 
-def median_ratio(
-    ours: dict[int, Sample], theirs: dict[int, Sample], value: Callable[[Sample], float]
-) -> float | None:
+def median_ratio(ours: dict[int, Sample], theirs: dict[int, Sample], value: Callable[[Sample], float]) -> float | None:
     """Return the median of ours / theirs over the rounds that have both."""
     ratios = [value(ours[number]) / value(theirs[number]) for number in ours.keys() & theirs.keys()]
     return median(ratios) if ratios else None
