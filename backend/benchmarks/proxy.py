@@ -64,13 +64,14 @@ class Pipe(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self._network.delay, self._forward)
 
     def _forward(self) -> None:
-        data = self._waiting.popleft()
-        if self.other is None or self.other.is_closing():
+        if self.other is None:  # it is being opened
+            asyncio.get_running_loop().call_later(0.001, self._forward)
             return
-        if data:
-            self.other.write(data)
-        else:
+        data = self._waiting.popleft()
+        if not data:
             self.other.close()
+        elif not self.other.is_closing():
+            self.other.write(data)
 
 
 class Entrance(Pipe):
@@ -82,7 +83,6 @@ class Entrance(Pipe):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        transport.pause_reading()  # until there is something to forward to
         self._opening = asyncio.ensure_future(self._open())  # kept: the loop itself holds tasks only weakly
 
     async def _open(self) -> None:
@@ -90,7 +90,6 @@ class Entrance(Pipe):
         loop = asyncio.get_running_loop()
         self.other, _ = await loop.create_connection(lambda: way_out, *self._network.target)
         way_out.other = self.transport
-        self.transport.resume_reading()
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The document of the results: what was measured on what, the tables, and how it was done."""
 
-from benchmarks import tables
+from benchmarks import cost_tables, speed_tables
 from benchmarks.results import Results
 
 INTRODUCTION = """# Benchmarks
@@ -47,4 +47,5 @@ def markdown(results: Results) -> str:
     """Return the whole document."""
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     head = INTRODUCTION.format(machine=results.machine, run=results.run, versions=versions)
-    return "\n".join([head, *(part(results) for part in tables.PARTS), HOW])
+    parts = (part(results) for part in (*speed_tables.PARTS, *cost_tables.PARTS))
+    return "\n".join([head, *filter(None, parts), HOW])

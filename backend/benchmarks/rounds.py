@@ -10,10 +10,11 @@ from benchmarks.operations import NAMES
 from benchmarks.pgbench import CLIENTS as PGBENCH_CLIENTS
 from benchmarks.pgbench import PgBench
 from benchmarks.processes import cpu_seconds
-from benchmarks.services import Running
+from benchmarks.services import BARE, OURS, Running, wait_until_ready
 from benchmarks.settings import CLIENTS, Settings
 from benchmarks.stats import Sample
 
+RECOVERY = 90  # seconds; SQLAlchemy's pool gives up a wait after 30
 _PAUSE = 0.2  # seconds for what is still under way when the generator hangs up
 Step = Callable[[], Sample]
 
@@ -41,13 +42,23 @@ class Rounds:
         participants = [*services, *([bare] if operation == "get" else [])]
         for number in range(self._settings.rounds):
             for service in participants:
-                yield self._sample(service, operation, clients, number)
+                yield self._sample_or_failure(service, operation, clients, number)
             if pgbench and clients == PGBENCH_CLIENTS and operation != "mixed":
                 tps = pgbench.tps(operation, self._settings.seconds)
                 yield Sample(pgbench.name, operation, clients, number, tps)
 
     def _operations(self) -> tuple[str, ...]:
         return self._settings.operations or NAMES
+
+    def _sample_or_failure(self, service: Running, operation: str, clients: int, number: int) -> Sample:
+        """Report a peer that fails under load as it is; a failure of this service is a fault, and ends the run."""
+        try:
+            return self._sample(service, operation, clients, number)
+        except load.LoadError as error:
+            if service.kind in (OURS, BARE):
+                raise
+            wait_until_ready(service, RECOVERY)
+            return Sample(service.name, operation, clients, number, 0, failure=str(error))
 
     def _sample(self, service: Running, operation: str, clients: int, number: int) -> Sample:
         before, before_database = cpu_seconds(service.process), self._database_cpu()

@@ -89,7 +89,7 @@ def running(kind: Kind, url: str, work: Work | None = None, workers: int = WORKE
     popen = kind.start(url, port, workers)
     service = Running(kind, port, psutil.Process(popen.pid), work or Work({}))
     try:
-        wait_until_ready(service, popen)
+        wait_until_ready(service)
         yield service
     finally:
         stop(popen)
@@ -102,13 +102,13 @@ def prepared(kind: Kind, server: Server, name: str) -> tuple[str, Work]:
         return url, seed(url)
 
 
-def wait_until_ready(service: Running, popen: subprocess.Popen[bytes]) -> None:
-    """Return when every worker has had the chance to answer."""
+def wait_until_ready(service: Running, seconds: float = START_SECONDS) -> None:
+    """Return when the service answers a list."""
     probe = service.work.request("GET", "", "f" * 32)
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + seconds
     while not answers(service.port, probe.raw(service.host)):
-        if popen.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{service.name} did not start; see output/{service.name}.log after BENCH_LOGS=1")
+        if service.process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
+            raise RuntimeError(f"{service.name} does not answer; see output/{service.name}.log after BENCH_LOGS=1")
         time.sleep(0.005)
 
 

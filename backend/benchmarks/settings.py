@@ -24,6 +24,7 @@ def _words(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
 
 
 QUICK = bool(_number("QUICK", 0))
+FULL = bool(_number("FULL", 0))  # ten million tasks of others instead of one
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Settings:
     seconds: int = field(default_factory=lambda: _number("SECONDS", 1 if QUICK else 2))
     rounds: int = field(default_factory=lambda: _number("ROUNDS", 2 if QUICK else 4))
     starts: int = 2 if QUICK else 5
-    strangers: int = field(default_factory=lambda: _number("STRANGERS", 100_000 if QUICK else 1_000_000))
+    strangers: int = 100_000 if QUICK else 10_000_000 if FULL else 1_000_000
     longest_list: int = 10_000 if QUICK else 100_000
     delayed_requests: int = 10 if QUICK else 30  # for each client
     database_url: str = field(default_factory=lambda: os.environ.get("BENCH_DATABASE_URL", ""))

@@ -18,6 +18,7 @@ class Sample:
     p99: float | None = None
     cpu: float | None = None
     database_cpu: float | None = None
+    failure: str = ""  # of a peer; this service's failures end the run
 
 
 class Samples:
@@ -27,9 +28,15 @@ class Samples:
         self._samples = list(samples)
 
     def of(self, service: str, operation: str, clients: int) -> dict[int, Sample]:
-        """Return one load's samples by round."""
+        """Return one load's samples by round, as far as they are valid."""
         wanted = (service, operation, clients)
-        return {one.round: one for one in self._samples if (one.service, one.operation, one.clients) == wanted}
+        found = (one for one in self._samples if (one.service, one.operation, one.clients) == wanted)
+        return {one.round: one for one in found if not one.failure}
+
+    @property
+    def failures(self) -> list[Sample]:
+        """The rounds in which a peer gave no result."""
+        return [one for one in self._samples if one.failure]
 
     def median(self, service: str, operation: str, clients: int, field: str) -> float | None:
         """Return the middle of the rounds, or None where nothing was measured."""
