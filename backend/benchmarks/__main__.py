@@ -21,6 +21,7 @@ def main() -> None:
     settings = Settings()
     OUTPUT.mkdir(exist_ok=True)
     prepare.everything()
+    say("preparing databases")
     with database.server(settings.database_url) as server:
         kinds = [kind for kind in KINDS if not settings.services or kind.name in settings.services]
         places = {kind: prepared(kind, server, f"tasks_bench_{kind.name}") for kind in kinds}
@@ -49,6 +50,7 @@ def load(server: Server, places: Places, settings: Settings, results: Results) -
         bare = stack.enter_context(running(BARE, "", first.work))
         pgbench = PgBench(*places[OURS]) if OURS in places else None
         rounds = Rounds(settings, server.process)
+        say("all answers are right; warming up")
         rounds.warm_up(services)
         for sample in rounds.run(services, bare, pgbench):
             results.samples.append(sample)

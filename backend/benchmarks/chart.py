@@ -44,8 +44,8 @@ def svg(results: Results) -> str:
     """Return the chart: throughput on the left, latency with a distant database on the right."""
     left, right = list(_throughput(results)), list(_distant(results))
     height = TOP + max(sum(panel.height for panel in side) for side in (left, right)) + MARGIN
-    parts = [*_legend(), *_column(MARGIN, f"Requests a second, {max(CLIENTS)} clients (longer is better)", left)]
-    parts += _column(MARGIN + COLUMN + GUTTER, "p50 with 20 ms to the database, ms (shorter is better)", right)
+    parts = [*_legend(), *_column(MARGIN, f"Requests a second, {max(CLIENTS)} clients", "longer is better", left)]
+    parts += _column(MARGIN + COLUMN + GUTTER, "p50 in ms, database 20 ms away", "shorter is better", right)
     size = f'width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{_TITLE}</title><style>{STYLE}</style>'
     return f"{head}\n{''.join(parts)}</svg>\n"
@@ -79,8 +79,9 @@ def _legend() -> Iterator[str]:
         x += 40 + 8 * len(kind.title)
 
 
-def _column(x: float, title: str, panels: Iterable[Panel]) -> Iterator[str]:
-    yield _text(x, TOP - 30, title, "title")
+def _column(x: float, title: str, hint: str, panels: Iterable[Panel]) -> Iterator[str]:
+    yield _text(x, TOP - 36, title, "title")
+    yield _text(x, TOP - 18, hint, "quiet")
     y = float(TOP - 8)
     for panel in panels:
         yield from _bars(x, y, panel)
