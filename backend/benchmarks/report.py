@@ -25,6 +25,8 @@ HOW = """## How
   figure the median of the rounds.
 - **Clients** are closed loops without a pause: at 100 of them every service is saturated, and its latency is little
   more than clients / throughput.
+- **p99** knows only answers, as the generator does; where more than one request in a hundred was still unanswered
+  at the end of a round, it is at least their mean age. Without that a service that stands still would look quick.
 - **CPU** is that of the service's whole process tree during the round, divided by the answers that the generator
   counted. **Memory** is read directly after the last load, that of the largest worker.
 - **Logs.** All write an access log, to /dev/null: this service and uvicorn as they do by default, Express through

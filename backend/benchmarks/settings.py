@@ -32,7 +32,7 @@ class Settings:
     """One run; the defaults take about a quarter of an hour, with BENCH_QUICK=1 about three minutes."""
 
     seconds: int = field(default_factory=lambda: _number("SECONDS", 1 if QUICK else 2))
-    rounds: int = field(default_factory=lambda: _number("ROUNDS", 2 if QUICK else 4))
+    rounds: int = field(default_factory=lambda: _number("ROUNDS", 1 if QUICK else 4))
     starts: int = 2 if QUICK else 5
     strangers: int = 100_000 if QUICK else 10_000_000 if FULL else 1_000_000
     longest_list: int = 10_000 if QUICK else 100_000

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from benchmarks.load import p99_with_unanswered
 from benchmarks.pgbench import transactions_per_second
 from benchmarks.proxy import RoundTrips, proxy
 from benchmarks.stats import Sample, Samples
@@ -81,6 +82,13 @@ def test_nothing_measured_gives_no_ratio():
 @pytest.mark.parametrize(("value", "at_least", "met"), [(0.9, True, True), (0.89, True, False), (0.91, False, False)])
 def test_a_target_is_met_on_its_own_side_of_the_bound(value, at_least, met):
     assert Target("", value, 0.9, at_least).met is met
+
+
+def test_clients_that_got_no_answer_count_in_the_p99():
+    lucky_few = {"requests": 300, "seconds": 2.0, "p99": 60.0, "mean": 50.0}
+    assert p99_with_unanswered(lucky_few, clients=100) == (100 * 2000 - 300 * 50) / 100
+    everybody = {"requests": 4000, "seconds": 2.0, "p99": 60.0, "mean": 49.0}
+    assert p99_with_unanswered(everybody, clients=100) == 60
 
 
 def test_a_failed_transaction_of_pgbench_is_not_a_result():
