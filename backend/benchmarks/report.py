@@ -27,6 +27,7 @@ HOW = """## How
   more than clients / throughput.
 - **p99** knows only answers, as the generator does; where more than one request in a hundred was still unanswered
   at the end of a round, it is at least their mean age. Without that a service that stands still would look quick.
+  It cannot exceed the length of a round, which flatters whoever is slower than that: `BENCH_SECONDS` lengthens it.
 - **CPU** is that of the service's whole process tree during the round, divided by the answers that the generator
   counted. **Memory** is read directly after the last load, that of the largest worker.
 - **Logs.** All write an access log, to /dev/null: this service and uvicorn as they do by default, Express through
