@@ -96,3 +96,7 @@ fuzz: $(READY) ## Fuzz the API by its OpenAPI document for some minutes (FUZZ_EX
 
 soak: $(READY) ## Mixed load with faults for SOAK_MINUTES=10; reports memory, leaks, consistency
 	cd backend && $(BIN)/python -m tests.soak
+
+.PHONY: bench
+bench: $(READY) ## Measure speed beside three usual stacks, some 15 minutes; QUICK=1 some 3 (backend/benchmarks/)
+	cd backend && BENCH_QUICK=$(QUICK) $(BIN)/python -m benchmarks

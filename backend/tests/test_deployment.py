@@ -43,7 +43,8 @@ def test_the_documented_default_is_the_default(name: str) -> None:
     elif default in (None, "", ()):
         assert documented == "none" or documented.startswith(("from `", "by `"))
     else:
-        assert documented == f"`{f'{default:g}' if isinstance(default, float) else default}`"
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        assert documented == f"`{shown.lower() if isinstance(default, bool) else shown}`"
 
 
 def test_an_empty_line_of_the_example_undoes_nothing_that_an_image_sets() -> None:

@@ -1,0 +1,72 @@
+"""Load in interleaved rounds: A B C D, A B C D, so that what the machine does meanwhile meets all alike."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import psutil
+
+from benchmarks import load
+from benchmarks.operations import NAMES
+from benchmarks.pgbench import CLIENTS as PGBENCH_CLIENTS
+from benchmarks.pgbench import PgBench
+from benchmarks.processes import cpu_seconds
+from benchmarks.services import BARE, OURS, Running, wait_until_ready
+from benchmarks.settings import CLIENTS, Settings
+from benchmarks.stats import Sample
+
+RECOVERY = 90  # seconds; SQLAlchemy's pool gives up a wait after 30
+_PAUSE = 0.2  # seconds for what is still under way when the generator hangs up
+Step = Callable[[], Sample]
+
+
+class Rounds:
+    """The loads of one run."""
+
+    def __init__(self, settings: Settings, database: psutil.Process | None) -> None:
+        self._settings = settings
+        self._database = database
+
+    def warm_up(self, services: Sequence[Running]) -> None:
+        """Let compilers, pools and caches settle."""
+        for service in services:
+            for operation in self._operations():
+                load.run(service, operation, CLIENTS[0], 1)
+
+    def run(self, services: Sequence[Running], bare: Running, pgbench: PgBench | None) -> Iterator[Sample]:
+        """Yield every sample as soon as it is there."""
+        for clients in CLIENTS:
+            for operation in self._operations():
+                yield from self._interleaved(services, bare, pgbench, operation, clients)
+
+    def _interleaved(self, services, bare, pgbench, operation: str, clients: int) -> Iterator[Sample]:
+        participants = [*services, *([bare] if operation == "get" else [])]
+        for number in range(self._settings.rounds):
+            for service in participants:
+                yield self._sample_or_failure(service, operation, clients, number)
+            if pgbench and clients == PGBENCH_CLIENTS and operation != "mixed":
+                tps = pgbench.tps(operation, self._settings.seconds)
+                yield Sample(pgbench.name, operation, clients, number, tps)
+
+    def _operations(self) -> tuple[str, ...]:
+        return self._settings.operations or NAMES
+
+    def _sample_or_failure(self, service: Running, operation: str, clients: int, number: int) -> Sample:
+        """Report a peer that fails under load as it is; a failure of this service is a fault, and ends the run."""
+        try:
+            return self._sample(service, operation, clients, number)
+        except load.LoadError as error:
+            if service.kind in (OURS, BARE):
+                raise
+            wait_until_ready(service, RECOVERY)
+            return Sample(service.name, operation, clients, number, 0, failure=str(error))
+
+    def _sample(self, service: Running, operation: str, clients: int, number: int) -> Sample:
+        before, before_database = cpu_seconds(service.process), self._database_cpu()
+        done = load.run(service, operation, clients, self._settings.seconds)
+        cpu = (cpu_seconds(service.process) - before) * 1000 / done.requests
+        database = (self._database_cpu() - before_database) * 1000 / done.requests if self._database else None
+        time.sleep(_PAUSE)
+        return Sample(service.name, operation, clients, number, done.rps, done.p50, done.p99, cpu, database)
+
+    def _database_cpu(self) -> float:
+        return cpu_seconds(self._database) if self._database else 0.0

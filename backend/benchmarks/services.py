@@ -1,0 +1,122 @@
+"""The services under comparison: how each is started, and when it is ready."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.client import answers
+from benchmarks.database import Server, free_port
+from benchmarks.operations import SECRET, Work
+from benchmarks.seed import seed
+from benchmarks.settings import BACKEND, HERE, OUTPUT, WORKERS
+
+START_SECONDS = 20
+_PEERS = HERE / "peers"
+_UVICORN = (sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One implementation; the same for a URL and a port each time."""
+
+    name: str
+    title: str
+    folder: Path
+    command: tuple[str, ...]
+    port_option: bool = False
+
+    def start(self, url: str, port: int, workers: int = WORKERS) -> subprocess.Popen[bytes]:
+        """Start it; its log goes to /dev/null, or to output/ with BENCH_LOGS=1."""
+        extra = ("--port", str(port), "--workers", str(workers)) if self.port_option else ()
+        log = (OUTPUT / f"{self.name}.log").open("ab") if os.environ.get("BENCH_LOGS") else subprocess.DEVNULL
+        return subprocess.Popen(
+            [*self.command, *extra],
+            cwd=self.folder,
+            env=_environment(url, port, workers),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _environment(url: str, port: int, workers: int) -> dict[str, str]:
+    """Return what every service reads, under the names that it reads it by; nothing of the caller's leaks in."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    theirs = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "NODE_ENV": "production"}
+    ours = {"NEON_DB_URL": url, "BETTER_AUTH_SECRET": SECRET, "ENVIRONMENT": "production"}
+    log = os.environ.get("BENCH_PEER_LOG", "on")
+    return {**kept, **theirs, **ours, "PORT": str(port), "WEB_CONCURRENCY": str(workers), "ACCESS_LOG": log}
+
+
+OURS = Kind("ours", "this service", BACKEND, (sys.executable, "-m", "src"))
+USUAL = Kind("sqlmodel", "FastAPI + SQLModel", _PEERS / "fastapi_sqlmodel", (*_UVICORN, "main:app"), port_option=True)
+EXPRESS = Kind("express", "Express + pg", _PEERS / "express_pg", ("node", "main.js"))
+FASTIFY = Kind("fastify", "Fastify + pg", _PEERS / "fastify_pg", ("node", "main.js"))
+BARE = Kind("bare", "bare ASGI", BACKEND, (*_UVICORN, "--no-access-log", "benchmarks.bare:app"), port_option=True)
+KINDS = (OURS, USUAL, EXPRESS, FASTIFY)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started service."""
+
+    kind: Kind
+    port: int
+    process: psutil.Process
+    work: Work
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+@contextmanager
+def running(kind: Kind, url: str, work: Work | None = None, workers: int = WORKERS) -> Iterator[Running]:
+    """Run a service as long as the block does; it is ready at the start of the block."""
+    port = free_port()
+    popen = kind.start(url, port, workers)
+    service = Running(kind, port, psutil.Process(popen.pid), work or Work({}))
+    try:
+        wait_until_ready(service)
+        yield service
+    finally:
+        stop(popen)
+
+
+def prepared(kind: Kind, server: Server, name: str) -> tuple[str, Work]:
+    """Make a database with the service's own schema and the tasks of the work; return its URL and the work."""
+    url = server.empty(name)
+    with running(kind, url):
+        return url, seed(url)
+
+
+def wait_until_ready(service: Running, seconds: float = START_SECONDS) -> None:
+    """Return when the service answers a list."""
+    probe = service.work.request("GET", "", "f" * 32)
+    deadline = time.monotonic() + seconds
+    while not answers(service.port, probe.raw(service.host)):
+        if service.process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
+            raise RuntimeError(f"{service.name} does not answer; see output/{service.name}.log after BENCH_LOGS=1")
+        time.sleep(0.005)
+
+
+def stop(popen: subprocess.Popen[bytes]) -> None:
+    """End the service's own session of processes, politely first."""
+    popen.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        popen.wait(5)
+    with suppress(ProcessLookupError):
+        os.killpg(popen.pid, signal.SIGKILL)
+    popen.wait()
