@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 BACKEND = Path(__file__).resolve().parents[2]
@@ -33,6 +33,7 @@ def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -58,9 +59,10 @@ class Process:
 
 @contextmanager
 def running(backend: Path, environment: dict[str, str]) -> Iterator[Process]:
-    """Serve in a process; whatever the test leaves of it is killed."""
+    """Serve in a process; whatever the test leaves of it is killed, with its workers."""
     with start(backend, environment) as popen:
         try:
             yield Process(popen)
         finally:
-            popen.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)
