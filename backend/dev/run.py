@@ -16,12 +16,18 @@ WELCOME = """
 
 
 def main() -> None:
-    """Serve until Ctrl+C; the embedded PostgreSQL stops with the server."""
+    """Serve until Ctrl+C or SIGTERM; the embedded PostgreSQL stops with the server."""
     env.ensure()
-    database = "as NEON_DB_URL says"
-    if not Settings().neon_db_url:
-        os.environ["NEON_DB_URL"] = postgres.start()
-        database = f"embedded PostgreSQL, data in {postgres.DATA_FOLDER.name}/"
+    if Settings().neon_db_url:
+        serve("as NEON_DB_URL says")
+        return
+    with postgres.running() as url:
+        os.environ["NEON_DB_URL"] = url
+        serve(f"embedded PostgreSQL, data in {postgres.DATA_FOLDER.name}/")
+
+
+def serve(database: str) -> None:
+    """Serve with reload; the processes that are started anew inherit this one's environment."""
     settings = get_settings()
     print(WELCOME.format(port=settings.port, database=database), flush=True)
     uvicorn.run(

@@ -114,7 +114,8 @@ class Task(SQLModel, table=True):
     id: int = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
     user_id: str = Field(sa_column=Column(Text(collation="C"), nullable=False))
     title: str = Field(sa_column=Column(String(MAX_TITLE, collation="C"), nullable=False))
-    title_key: str = Field(sa_column=Column(Text(collation="C"), nullable=False))
+    # A default, so that the version before this column can still write beside this one.
+    title_key: str = Field(default="", sa_column=Column(Text(collation="C"), nullable=False, server_default=""))
     description: str | None = Field(default=None, sa_column=Column(String(MAX_DESCRIPTION)))
     completed: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     created_at: datetime = Field(default=None, sa_column=_instant())

@@ -27,7 +27,6 @@ class Connection:
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
-        self._cursor = raw.cursor()
         self._poller = select.poll()
         # Kept, because libpq forgets its number when the connection breaks, and the loop must not.
         self._descriptor: int = raw.fileno()
@@ -59,18 +58,20 @@ class Connection:
             TimeoutError: no answer by the deadline (of the loop's clock); the connection must be abandoned.
             psycopg2.Error: the server refused the statement, or the connection broke.
         """
+        # A new one each time: a cursor keeps its last result, and a list of 100 000 tasks is 18 MB.
+        cursor = self._raw.cursor()
         self.sent = False
         self._waiter = waiter = self._loop.create_future()
         timer = self._loop.call_at(deadline, self._settle, TimeoutError())
         try:
-            self._cursor.execute(sql, parameters)
+            cursor.execute(sql, parameters)
             self.sent = True
             self._advance()
             await waiter
         finally:
             self._waiter = None
             timer.cancel()
-        return cast("Row | None", self._cursor.fetchone())
+        return cast("Row | None", cursor.fetchone())
 
     def abandon(self) -> None:
         """Close, and ask the server to stop what it is still doing for us.

@@ -28,8 +28,8 @@ def server_url() -> Iterator[str]:
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
-    with tempfile.TemporaryDirectory(prefix="tasks-test-", ignore_cleanup_errors=True) as folder:
-        yield postgres.start(Path(folder) / "data", keep=False)
+    with tempfile.TemporaryDirectory(prefix="tasks-test-") as folder, postgres.running(Path(folder) / "data") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

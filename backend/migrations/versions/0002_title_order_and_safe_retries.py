@@ -15,9 +15,8 @@ _BATCH = 10_000
 
 def upgrade() -> None:
     """Add the sort key to every task and create the table of idempotency keys."""
-    op.add_column("tasks", sa.Column("title_key", sa.Text(collation="C"), nullable=True))
+    op.add_column("tasks", sa.Column("title_key", sa.Text(collation="C"), server_default="", nullable=False))
     _fill_title_keys(op.get_bind())
-    op.alter_column("tasks", "title_key", nullable=False)
     op.create_index("tasks_by_title", "tasks", ["user_id", "title_key", "title", "id"])
     op.create_table(
         "idempotency_keys",
