@@ -56,6 +56,7 @@ def database_url(new_database: Callable[[], str]) -> str:
 def service(database_url: str) -> Iterator[Service]:
     """The service under test, on a real socket."""
     with serve(settings_for(database_url)) as running:
+        assert httpx.get(f"{running.url}/health/ready", timeout=30, verify=TLS).is_success, "no schema"
         yield running
 
 
