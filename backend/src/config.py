@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     db_queue_size: int = Field(512, ge=0, description="requests of one worker that may wait for a connection")
     db_queue_timeout: float = Field(2.0, gt=0, le=10, description="seconds to wait for a connection")
     db_connect_timeout: float = Field(4.0, gt=0, le=10, description="seconds to open a connection")
-    db_statement_timeout: float = Field(5.0, gt=0, le=60, description="seconds for one statement")
+    db_statement_timeout: float = Field(5.0, gt=0, le=60, description="seconds from there to the answer")
     cors_origins: Origins = Field(
         ("http://localhost:3000", "http://localhost"), description="browser origins that may call the API"
     )

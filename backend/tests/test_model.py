@@ -139,7 +139,7 @@ def test_the_service_behaves_like_its_model(client_for: Callable[[str], httpx.Cl
 
 @pytest.mark.stress
 def test_the_service_behaves_like_its_model_for_long(client_for: Callable[[str], httpx.Client]) -> None:
-    _check(client_for, examples=60, steps=40)
+    _check(client_for, examples=25, steps=40)
 
 
 def _check(client_for: Callable[[str], httpx.Client], examples: int, steps: int) -> None:

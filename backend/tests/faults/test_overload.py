@@ -1,6 +1,7 @@
 """Point 7: more clients than the service can serve."""
 
 import asyncio
+import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -75,15 +76,16 @@ def loaded(service: ServiceProcess, clients: int, seconds: float) -> Load:
 def test_twenty_times_more_clients_than_connections(start_service: StartService) -> None:
     service = start_service(db_pool_size=POOL)
     service.wait_ready()
-    loaded(service, POOL, 3)
-    peak = max(loaded(service, clients, 5).rate for clients in (POOL, 2 * POOL, 4 * POOL))
+    loaded(service, 20 * POOL, 2)
     memory = service.memory()
-    flood = loaded(service, 20 * POOL, 30)
-    print(f"peak {peak:.0f}/s, flood {flood.rate:.0f}/s, {flood.statuses}, slowest {flood.slowest:.2f} s")
-    assert flood.statuses.keys() <= {200, 503}
-    assert flood.rate >= 0.8 * peak
-    assert flood.slowest < 5
-    assert flood.health < 1
+    # In turns, because the machine may have other work, now more and now less.
+    turns = [(loaded(service, 2 * POOL, 3), loaded(service, 20 * POOL, 6)) for _ in range(5)]
+    ratio = statistics.median(flood.rate / usual.rate for usual, flood in turns)
+    assert ratio >= 0.8, [(round(usual.rate), round(flood.rate)) for usual, flood in turns]
+    for _, flood in turns:
+        assert flood.statuses.keys() <= {200, 503}
+        assert flood.slowest < 5
+        assert flood.health < 1
     assert service.memory() - memory < 30_000_000
 
 

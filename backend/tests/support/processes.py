@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -69,7 +68,7 @@ class ServiceProcess:
 
     def workers(self) -> list[psutil.Process]:
         children = self.process_info.children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())] or [self.process_info]
+        return [child for child in children if _is_worker(child)] or [self.process_info]
 
     def memory(self) -> int:
         """Bytes that all its processes have for themselves."""
@@ -88,5 +87,8 @@ class ServiceProcess:
         assert not errors, f"the server logged errors: {self.log.read_text()[-4000:]}"
 
 
-def wait_until(deadline: float) -> None:
-    time.sleep(max(0.0, deadline - time.monotonic()))
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
+        return False
