@@ -5,7 +5,6 @@ refuse to read. Bodies are bounded in `body_limit.py`, where the answer still ge
 """
 
 import asyncio
-import uuid
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -121,7 +120,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not self.cycle or self.cycle.response_complete:  # else it would break into an answer under way
-            log.request_id.set(uuid.uuid4().hex)
+            log.request_id.set(log.new_request_id())
             response = problem(status, detail, {"Connection": "close", "X-Request-ID": log.request_id.get()})
             head = b"".join(name + b": " + value + b"\r\n" for name, value in response.raw_headers)
             self.transport.write(STATUS_LINE[status] + head + b"\r\n" + bytes(response.body))

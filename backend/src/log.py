@@ -4,9 +4,11 @@ Call sites give an event name and fields (`logger.info("request", extra={"status
 bodies and database URLs are never given. Rank 3.
 """
 
+import itertools
 import json
 import logging
 import logging.config
+import secrets
 import time
 from contextvars import ContextVar
 from typing import Any
@@ -14,6 +16,16 @@ from typing import Any
 from src.config import Settings
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+# Unique without a system call for each: random for the process, counted within it. 3 % of a small request.
+_PROCESS = secrets.token_hex(8)
+_count = itertools.count(secrets.randbits(32))
+
+
+def new_request_id() -> str:
+    """Return 32 hexadecimal digits that no other request has."""
+    return f"{_PROCESS}{next(_count):016x}"
+
 
 # What a LogRecord always has; anything else in it came through `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}

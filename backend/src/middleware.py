@@ -7,7 +7,6 @@ response has an id and CORS headers, those that no route made included. Rank 5.
 import logging
 import re
 import time
-import uuid
 
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers
@@ -55,7 +54,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             return str(value, "ascii")
-    return uuid.uuid4().hex
+    return log.new_request_id()
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
