@@ -92,7 +92,7 @@ test-pooler: $(READY) ## Run the tests through PgBouncer in transaction mode, as
 	cd backend && $(BIN)/python -m tests.pooled
 
 fuzz: $(READY) ## Fuzz the API by its OpenAPI document for some minutes (FUZZ_EXAMPLES=300)
-	cd backend && $(BIN)/python -m pytest -m fuzz
+	cd backend && FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),300) $(BIN)/python -m pytest --no-cov tests/test_fuzz.py
 
 soak: $(READY) ## Mixed load with faults for SOAK_MINUTES=10; reports memory, leaks, consistency
 	cd backend && $(BIN)/python -m tests.soak
