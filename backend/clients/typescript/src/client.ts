@@ -33,7 +33,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Returns a client that gets a token when it needs one, and once more when that is refused. */
+/**
+ * Returns a client that gets a token when it needs one, and once more when that is refused. It holds the token of one
+ * user: in a browser, one client for the page; on a server, one for each request.
+ */
 export function createTasksClient({ baseUrl, fetchToken }: Options) {
   const tokens = new TokenStore(fetchToken);
   const http = createFetchClient<paths>({ baseUrl, fetch: (request) => sendWithToken(request, tokens) });
