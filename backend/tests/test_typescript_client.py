@@ -1,4 +1,4 @@
-"""The generated TypeScript client against the running service. `make client-test`."""
+"""The TypeScript client on its generated types against the running service. `make client-test`."""
 
 import os
 import shutil
@@ -27,4 +27,6 @@ def test_the_committed_types_are_those_of_the_document() -> None:
 
 
 def test_every_operation_works_through_the_typed_client(service: Service, user: str) -> None:
-    npm("run", "e2e", API_URL=service.url, USER_ID=user, TOKEN=make_token(user))
+    """And tokens are renewed, problems reported; `e2e.ts` has the steps."""
+    tokens = {"TOKEN": make_token(user), "EXPIRED_TOKEN": make_token(user, ttl=-60)}
+    npm("run", "e2e", API_URL=service.url, USER_ID=user, **tokens)

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import HERE, free_port, tasks_api
+from tests.e2e.processes import CLIENT, HERE, free_port, tasks_api
 from tests.e2e.users import User
 
 
 @pytest.fixture(scope="session", autouse=True)
 def node_packages() -> None:
-    """Install exactly what package-lock.json names, unless that was done already."""
+    """Install exactly what each package-lock.json names, unless that was done already."""
     if not shutil.which("npm"):
         pytest.fail("Node.js 20 or newer with npm is needed (Debian: apt-get install nodejs npm)")
-    installed, lock = HERE / "node_modules/.package-lock.json", HERE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, check=True)
-        installed.touch()
+    for folder in (HERE, CLIENT):
+        installed, lock = folder / "node_modules/.package-lock.json", folder / "package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True)
+            installed.touch()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import pytest
 
 HERE = Path(__file__).parent
 BACKEND = HERE.parents[1]
+CLIENT = BACKEND / "clients/typescript"  # what the page calls the API with
 START_SECONDS = 60
 # Neither process sees settings of this machine.
 PATH = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

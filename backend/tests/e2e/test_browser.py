@@ -11,10 +11,6 @@ from tests.e2e.processes import HERE, PATH, better_auth, free_port, require_port
 pytestmark = pytest.mark.e2e
 
 
-def test_the_example_is_typed() -> None:
-    subprocess.run(["node", "node_modules/typescript/bin/tsc", "--project", "."], cwd=HERE, check=True)
-
-
 def test_a_person_uses_the_page(chromium: str, new_database: Callable[[], str], tmp_path: Path) -> None:
     """Sign up, create, list, toggle, edit, delete, and an expired token renewed; `browser.mjs` has the steps."""
     port = require_port(3000)  # the origin that the service allows without any CORS setting

@@ -1,5 +1,6 @@
 // The page: forms in, tasks out. What a framework would do is done by hand here, in as few lines as possible.
-import { ApiError, forgetToken, tasksOf, type Task, type TaskQuery } from "./api";
+import { ApiError, type Task, type TaskQuery, type Tasks } from "@/tasks-api/client";
+import { forgetToken, tasksOf } from "./api";
 import { authClient } from "./auth-client";
 
 const $ = <E extends HTMLElement>(id: string) => document.getElementById(id) as E;
@@ -10,7 +11,7 @@ const filters = $<HTMLFormElement>("filters");
 const editor = $<HTMLDialogElement>("editor");
 const list = $<HTMLUListElement>("tasks");
 
-let tasks: ReturnType<typeof tasksOf>;
+let tasks: Tasks;
 
 /** Do something and show the tasks as they are afterwards, or why it failed. */
 async function act(action: () => Promise<unknown>, done = ""): Promise<boolean> {
@@ -30,7 +31,7 @@ let latest = 0;
 
 async function showTasks(done = ""): Promise<void> {
   const mine = ++latest;
-  const found = await tasks.list(fieldsOf(filters) as TaskQuery);
+  const found = await tasks.list(fieldsOf(filters) as Pick<TaskQuery, "status" | "sort">);
   if (mine !== latest) return; // a newer list is on its way, or here already
   const focused = document.activeElement?.closest<HTMLElement>("li [data-part]")?.dataset.part;
   const row = document.activeElement?.closest("li")?.id;
