@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from src.config import Settings
+from src.http_guard import GuardedProtocol
 from src.main import create_app
 from tests.support.tokens import SECRET
 
@@ -23,6 +24,7 @@ class Service:
         # Lifespan state belongs to the server's own loop; ask for it only through HTTP or `app.state`.
         config = uvicorn.Config(
             self.app,
+            http=GuardedProtocol,  # as `python -m src` does
             port=0,
             root_path=settings.root_path,
             log_config=None,
