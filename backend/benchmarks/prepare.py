@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from benchmarks.settings import HERE
+from benchmarks.settings import BACKEND, HERE, VENV
 
 _NODE_PEERS = ("express_pg", "fastify_pg")
 
@@ -16,10 +17,23 @@ def everything() -> None:
         raise SystemExit(
             "Node.js 20 or newer is needed for the peers; install it (Debian: apt-get install nodejs npm)."
         )
+    python_environment()
     for peer in _NODE_PEERS:
         npm_ci(HERE / "peers" / peer)
     if not shutil.which("wrk"):
         _install_generator()
+
+
+def python_environment() -> None:
+    """Install the requirements of the service alone; the peer in Python needs nothing else."""
+    requirements, installed = BACKEND / "requirements.txt", VENV / "requirements.txt"
+    if installed.exists() and installed.read_text() == requirements.read_text():
+        return
+    print("pip install -r requirements.txt", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "--requirement", str(requirements)], check=True)
+    shutil.copy(requirements, installed)
 
 
 def npm_ci(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +15,12 @@ from benchmarks.client import answers
 from benchmarks.database import Server, free_port
 from benchmarks.operations import SECRET, Work
 from benchmarks.seed import seed
-from benchmarks.settings import BACKEND, HERE, OUTPUT, WORKERS
+from benchmarks.settings import BACKEND, HERE, OUTPUT, VENV, WORKERS
 
 START_SECONDS = 20
 _PEERS = HERE / "peers"
-_UVICORN = (sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools")
+_PYTHON = str(VENV / "bin" / "python")
+_UVICORN = (_PYTHON, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _environment(url: str, port: int, workers: int) -> dict[str, str]:
     return {**kept, **theirs, **ours, "PORT": str(port), "WEB_CONCURRENCY": str(workers), "ACCESS_LOG": log}
 
 
-OURS = Kind("ours", "this service", BACKEND, (sys.executable, "-m", "src"))
+OURS = Kind("ours", "this service", BACKEND, (_PYTHON, "-m", "src"))
 USUAL = Kind("sqlmodel", "FastAPI + SQLModel", _PEERS / "fastapi_sqlmodel", (*_UVICORN, "main:app"), port_option=True)
 EXPRESS = Kind("express", "Express + pg", _PEERS / "express_pg", ("node", "main.js"))
 FASTIFY = Kind("fastify", "Fastify + pg", _PEERS / "fastify_pg", ("node", "main.js"))

@@ -8,6 +8,7 @@ BACKEND = Path(__file__).resolve().parents[1]
 HERE = BACKEND / "benchmarks"
 OUTPUT = HERE / "output"  # ignored by git
 DOCS = BACKEND / "docs"
+VENV = OUTPUT / "venv"  # what an image has: without the tools of a developer, which cost memory and start-up
 
 WORKERS = 2
 CLIENTS = (16, 100)
