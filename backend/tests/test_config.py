@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from src.config import Settings
+from src.config import Settings, get_settings
 from src.origins import origin_of
 
 BACKEND = Path(__file__).parents[1]
@@ -118,3 +119,52 @@ def test_a_faulty_configuration_ends_the_start_with_one_sentence(changes: dict[s
     assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.stderr
     assert "short" not in ended.stderr.replace("shorter", "")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """This process's own environment, without a developer's .env, for what `get_settings` makes of it."""
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    yield monkeypatch
+    get_settings.cache_clear()
+
+
+def test_a_good_environment_is_read_once(environment: pytest.MonkeyPatch) -> None:
+    first = get_settings()
+    environment.setenv("PORT", "1")
+    assert get_settings() is first
+    assert first.environment == "production"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BETTER_AUTH_SECRET", "short", "BETTER_AUTH_SECRET is weak"),
+        ("BETTER_AUTH_SECRET", "", "BETTER_AUTH_SECRET is missing"),
+        ("NEON_DB_URL", "", "NEON_DB_URL is missing"),
+        ("NEON_DB_URL", "mysql://h/db", "NEON_DB_URL must start with postgresql://"),
+        ("BETTER_AUTH_JWKS_URL", "http://x/keys", "BETTER_AUTH_URL is missing"),
+        ("DEMO_MODE", "perhaps", "DEMO_MODE Input should be a valid boolean"),
+    ],
+)
+def test_a_faulty_environment_is_one_sentence_and_status_3(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, said: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        get_settings()
+    assert ended.value.code == 3
+    assert capsys.readouterr().err.startswith(f"Configuration error: {said}")
+
+
+def test_development_without_a_database_says_how_to_get_one(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("ENVIRONMENT", "development")
+    environment.setenv("NEON_DB_URL", "")
+    with pytest.raises(SystemExit):
+        get_settings()
+    assert "`make run`" in capsys.readouterr().err
