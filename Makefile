@@ -39,7 +39,7 @@ format: $(READY) ## Rewrite the code in the project's style
 lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hashes
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	    $${extra:+--extra dev} --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+	    $${extra:+--extra dev} --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
 
 .PHONY: openapi lint-openapi swagger-ui client client-test browser
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --silent
