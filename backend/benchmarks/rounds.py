@@ -14,7 +14,7 @@ from benchmarks.services import BARE, OURS, Running, wait_until_ready
 from benchmarks.settings import CLIENTS, Settings
 from benchmarks.stats import Sample
 
-RECOVERY = 90  # seconds; SQLAlchemy's pool gives up a wait after 30
+RECOVERY = 150  # seconds; the usual stack stands until its waiting threads have timed out in turn, 30 s each
 _PAUSE = 0.2  # seconds for what is still under way when the generator hangs up
 Step = Callable[[], Sample]
 
