@@ -32,7 +32,7 @@ def ensure(dsn: str) -> None:
         engine = create_engine("postgresql+psycopg2://", creator=lambda: raw, poolclass=NullPool)
         with engine.begin() as connection:
             # Not at the top: Alembic takes a third of a second to import, and most starts have no use for it.
-            from src.upgrade import upgrade  # noqa: PLC0415
+            from src.upgrade import upgrade  # noqa: PLC0415  # slow to import, seldom needed
 
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             upgrade(connection)
