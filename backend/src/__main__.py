@@ -1,17 +1,14 @@
-"""`python -m src`: the production server. A faulty configuration ends it before any worker starts. Rank 10."""
+"""`python -m src`: the production server. A faulty configuration ends it before any worker starts. Rank 11."""
 
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-import uvicorn
-
 from src.config import get_settings
-from src.http_guard import GuardedProtocol
 from src.log import configure_logging
-
-GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms send SIGKILL after ten
+from src.server import serve
 
 
 def main() -> None:
@@ -22,22 +19,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _exit)
     settings = get_settings()
     configure_logging(settings)
-    uvicorn.run(
-        "src.main:app",
-        host=settings.host,
-        port=settings.port,
-        workers=settings.web_concurrency,
-        loop="uvloop",
-        http=GuardedProtocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        root_path=settings.root_path,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        timeout_graceful_shutdown=GRACE,
-    )
+    with suppress(KeyboardInterrupt):  # SIGINT, raised again in the same way
+        serve(settings)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,8 +1,8 @@
 """The database as the services see it: `fetch` runs one prepared statement, in one round trip.
 
-A limiter with as many places as there may be connections stands in front of the pool, so waiting happens in the
-event loop, is bounded in number and time, and ends in 503. From its place on, a request has one deadline for
-everything: connecting, the statement, and the one repetition where that is surely harmless. Rank 4.
+Waiting for one of the pool's connections happens in the event loop, is bounded in number and time, and ends in 503.
+From its place on, a request has one deadline for everything: connecting, the statement, and the one repetition where
+that is surely harmless. Rank 5.
 """
 
 import asyncio
@@ -16,12 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from src import schema
 from src.blocking import Threads
+from src.calls import Call, Row
 from src.config import Settings
 from src.errors import AppError, DatabaseUnavailableError, UnknownSchemaError
-from src.faults import may_repeat, translated
-from src.limiter import Limiter, OverloadedError
+from src.faults import translated
 from src.pool import Pool
-from src.postgres import Connection, Row
 from src.statement import Statement
 
 logger = logging.getLogger(__name__)
@@ -36,10 +35,8 @@ class Database:
     """The connections of one process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._seconds = settings.db_statement_timeout
         self._queue_seconds = settings.db_queue_timeout
         self._pool = Pool(settings)
-        self._places = Limiter(settings.db_pool_size, queue=settings.db_queue_size, seconds=settings.db_queue_timeout)
         self._ready = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
 
@@ -63,16 +60,9 @@ class Database:
             DatabaseUnavailableError: no connection, no place in the queue, or no answer in time.
             psycopg2.Error: the statement itself is at fault.
         """
-        try:
-            if not self._ready.is_set():
-                await self._until_ready()
-            await self._places.acquire()
-        except (OverloadedError, TimeoutError):
-            raise DatabaseUnavailableError from None
-        try:
-            return await self._run(statement, parameters)
-        finally:
-            self._places.release()
+        if not self._ready.is_set():
+            await self._until_ready()
+        return await self._run(statement, parameters)
 
     async def ping(self) -> None:
         """Make one round trip.
@@ -84,38 +74,22 @@ class Database:
 
     async def _until_ready(self) -> None:
         """Let a request that comes with the start of the process wait for the schema, not fail."""
-        async with asyncio.timeout(self._queue_seconds):
-            await self._ready.wait()
+        try:
+            async with asyncio.timeout(self._queue_seconds):
+                await self._ready.wait()
+        except TimeoutError:
+            raise DatabaseUnavailableError from None
 
     async def _run(self, statement: Statement, parameters: dict[str, Any]) -> Row | None:
-        deadline = asyncio.get_running_loop().time() + self._seconds
-        connection = await self._pool.take(deadline)
+        call = Call(statement, parameters)
+        self._pool.submit(call)
         try:
-            return await self._attempt(connection, statement, parameters, deadline)
-        except psycopg2.Error as error:
-            if not may_repeat(error, statement, broken=not connection.usable, sent=connection.sent):
-                raise translated(error) from error
-        # Not an idle one: what broke this connection may have broken those too.
-        connection = await self._pool.open(deadline)
-        try:
-            return await self._attempt(connection, statement, parameters, deadline)
+            return await call.answer
         except psycopg2.Error as error:
             raise translated(error) from error
-
-    async def _attempt(
-        self, connection: Connection, statement: Statement, parameters: dict[str, Any], deadline: float
-    ) -> Row | None:
-        try:
-            return await connection.run(statement.sql, parameters, deadline)
-        except TimeoutError:
-            connection.abandon()
-            self._pool.hang_up_idle()
-            raise DatabaseUnavailableError from None
         except asyncio.CancelledError:
-            connection.abandon()
+            self._pool.withdraw(call)
             raise
-        finally:
-            self._pool.give_back(connection)
 
     async def _prepare(self) -> None:
         """Ensure the schema, however long the database takes to appear."""

@@ -1,4 +1,4 @@
-"""Demo users (DEMO_MODE): each token is for a brand-new random user, whose tasks are removed a day later. Rank 5."""
+"""Demo users (DEMO_MODE): each token is for a brand-new random user, whose tasks are removed a day later. Rank 6."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
 """What the routes ask for: the caller, proven and compared with the path, and that caller's task service.
 
 All `async def` and free of I/O (but for a fetch of unknown signing keys). FastAPI solves these before it looks at
-the rest of a request, so a caller without a valid token learns nothing about ids, queries or fields. Rank 6.
+the rest of a request, so a caller without a valid token learns nothing about ids, queries or fields. Rank 7.
 """
 
 import re

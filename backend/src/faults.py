@@ -11,7 +11,7 @@ _PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, errors.ReadOnlyS
 _ROLLED_BACK = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 
 
-def may_repeat(error: psycopg2.Error, statement: Statement, *, broken: bool, sent: bool) -> bool:
+def may_repeat(error: Exception, statement: Statement, *, broken: bool, sent: bool) -> bool:
     """Whether the statement surely had no effect, or may have it twice, and a second attempt has a chance.
 
     Args:
@@ -20,7 +20,7 @@ def may_repeat(error: psycopg2.Error, statement: Statement, *, broken: bool, sen
         broken: the connection did not survive it.
         sent: the server can have seen the statement.
     """
-    if error.pgcode in _ROLLED_BACK:
+    if isinstance(error, psycopg2.Error) and error.pgcode in _ROLLED_BACK:
         return True
     return broken and _passing(error) and (statement.repeatable or not sent)
 
@@ -30,6 +30,6 @@ def translated(error: psycopg2.Error) -> Exception:
     return DatabaseUnavailableError() if _passing(error) else error
 
 
-def _passing(error: psycopg2.Error) -> bool:
+def _passing(error: Exception) -> bool:
     # A lost connection is sometimes a bare DatabaseError without a code ("SSL SYSCALL error: EOF detected").
     return isinstance(error, _PASSING) or type(error) is psycopg2.DatabaseError

@@ -1,4 +1,4 @@
-"""The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 9."""
+"""The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 10."""
 
 import asyncio
 import gc
@@ -20,6 +20,7 @@ from src.openapi import add_openapi
 from src.routes import routes
 from src.routes.demo import demo_router
 from src.security import TokenVerifier
+from src.server import follow_parent
 
 VERSION = "1.0.0"
 
@@ -32,6 +33,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.database = database = Database(settings)
     app.state.verifier = verifier = TokenVerifier(settings, keys)
     verifier.log_sources()
+    follow_parent()
     database.start()
     if keys:
         keys.start()

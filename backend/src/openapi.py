@@ -1,7 +1,7 @@
 """The OpenAPI document: what FastAPI derives from the routes, completed and tidied for people and generators.
 
 FastAPI knows types and paths. What it cannot know is added here, in one place: problem documents, headers, examples,
-links, and what the layers around the routes refuse. Rank 8.
+links, and what the layers around the routes refuse. Rank 9.
 """
 
 from collections.abc import Iterator

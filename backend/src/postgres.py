@@ -1,40 +1,50 @@
 """One PostgreSQL connection: psycopg2 in its asynchronous mode, driven by the event loop.
 
 The loop watches the socket, so a statement costs no thread. Asynchronous psycopg2 connections are always in
-autocommit: one statement is one round trip and its own transaction. Rank 1.
+autocommit: one statement is one round trip and its own transaction. Rank 2.
 """
 
 import asyncio
 import select
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
 
+from src.calls import Call, Row
 from src.cancelling import cancel_and_close
-
-Row = tuple[Any, ...]
 
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
 
 
-class Connection:
-    """An open connection that runs one statement at a time."""
+class Owner(Protocol):
+    """Who hears what becomes of a connection."""
 
-    def __init__(self, raw: Any, on_lost: Callable[["Connection"], None]) -> None:
+    def on_answer(self, connection: "Connection", call: Call, row: Row | None) -> None:
+        """Hear that a call is answered and that the connection is free."""
+
+    def on_failure(self, connection: "Connection", call: Call, error: Exception) -> None:
+        """Hear that a call failed; `connection.usable` says whether the connection survived it."""
+
+    def on_lost(self, connection: "Connection") -> None:
+        """Hear that the server closed an idle connection."""
+
+
+class Connection:
+    """An open connection that runs one call at a time."""
+
+    def __init__(self, raw: Any, owner: Owner) -> None:
         self._raw = raw
-        self._on_lost = on_lost
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
+        self._call: Call | None = None
+        self._cursor: Any = None
         self._poller = select.poll()
         # Kept, because libpq forgets its number when the connection breaks, and the loop must not.
         self._descriptor: int = raw.fileno()
         self._poller.register(self._descriptor, select.POLLIN)
         self._loop.add_reader(self._descriptor, self._on_readable)
         self._writing = False
-        self.sent = False
-        self.abandoned = False
 
     @property
     def stale(self) -> bool:
@@ -46,39 +56,28 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        """Whether another statement may follow."""
-        return not (self.abandoned or self._raw.closed or self._raw.isexecuting())
+        """Whether another call may follow."""
+        return not (self._descriptor < 0 or self._raw.closed or self._raw.isexecuting())
 
-    async def run(self, sql: str, parameters: Mapping[str, Any], deadline: float) -> Row | None:
-        """Run one statement and return its first row.
-
-        `sent` tells afterwards whether the server can have seen the statement.
-
-        Raises:
-            TimeoutError: no answer by the deadline (of the loop's clock); the connection must be abandoned.
-            psycopg2.Error: the server refused the statement, or the connection broke.
-        """
-        # A new one each time: a cursor keeps its last result, and a list of 100 000 tasks is 18 MB.
-        cursor = self._raw.cursor()
-        self.sent = False
-        self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._settle, TimeoutError())
+    def start(self, call: Call) -> None:
+        """Send a call's statement. Raises nothing: whoever starts a call is seldom the request that made it."""
+        self._call, call.sent = call, False
         try:
-            cursor.execute(sql, parameters)
-            self.sent = True
+            # A new one each time: a cursor keeps its last result, and a list of 100 000 tasks is 18 MB.
+            self._cursor = self._raw.cursor()
+            self._cursor.execute(call.statement.sql, call.parameters)
+        except Exception as error:  # noqa: BLE001  # the request that made it hears of it
+            self._fail(error)
+        else:
+            call.sent = True
             self._advance()
-            await waiter
-        finally:
-            self._waiter = None
-            timer.cancel()
-        return cast("Row | None", cursor.fetchone())
 
     def abandon(self) -> None:
         """Close, and ask the server to stop what it is still doing for us.
 
         A backend that waits for a lock does not notice that its client is gone.
         """
-        self.abandoned = True
+        self._call = self._cursor = None
         self._unwatch()
         cancel_and_close(self._raw)
 
@@ -95,25 +94,26 @@ class Connection:
             self._descriptor = -1
 
     def _on_readable(self) -> None:
-        if self._waiter is None:
+        if self._call is None:
             self.close()
-            self._on_lost(self)
+            self._owner.on_lost(self)
         else:
             self._advance()
 
     def _advance(self) -> None:
-        """Let libpq read and write what it can; wake the waiter when the statement has ended."""
+        """Let libpq read and write what it can; tell the owner when the statement has ended."""
         try:
             state = self._raw.poll()
-        except psycopg2.Error as error:
+            row = self._cursor.fetchone() if state == POLL_OK else None
+        except Exception as error:  # noqa: BLE001  # this runs between requests, and one of them waits
             self._watch_writing(False)
-            if self._raw.closed or error.diag.severity_nonlocalized in _LAST_WORDS:
+            if self._raw.closed or _is_last_word(error):
                 self.close()
-            self._settle(error)
+            self._fail(error)
         else:
             self._watch_writing(state == POLL_WRITE)
             if state == POLL_OK:
-                self._settle(None)
+                self._owner.on_answer(self, self._finished(), row)
 
     def _watch_writing(self, writing: bool) -> None:
         if writing and not self._writing:
@@ -122,10 +122,13 @@ class Connection:
             self._loop.remove_writer(self._descriptor)
         self._writing = writing
 
-    def _settle(self, error: Exception | None) -> None:
-        if self._waiter is None or self._waiter.done():
-            return
-        if error:
-            self._waiter.set_exception(error)
-        else:
-            self._waiter.set_result(None)
+    def _fail(self, error: Exception) -> None:
+        self._owner.on_failure(self, self._finished(), error)
+
+    def _finished(self) -> Call:
+        call, self._call, self._cursor = self._call, None, None
+        return cast("Call", call)
+
+
+def _is_last_word(error: Exception) -> bool:
+    return isinstance(error, psycopg2.Error) and error.diag.severity_nonlocalized in _LAST_WORDS

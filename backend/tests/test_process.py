@@ -115,7 +115,7 @@ def test_a_taken_port_is_an_error(backend: Path) -> None:
         with process.start(backend, COMPLETE | {"PORT": port}) as popen:
             output, _ = popen.communicate(timeout=process.END_SECONDS)
     assert popen.returncode != 0
-    assert "address already in use" in output
+    assert "Address already in use" in output
 
 
 def _until_it_answers(url: str) -> httpx.Response:

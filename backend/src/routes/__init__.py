@@ -1,4 +1,4 @@
-"""The HTTP operations, in one list. Rank 8."""
+"""The HTTP operations, in one list. Rank 9."""
 
 from src.routes import docs, health, tasks
 

@@ -1,4 +1,4 @@
-"""A token for somebody who has no account; part of the application only with DEMO_MODE. Rank 6."""
+"""A token for somebody who has no account; part of the application only with DEMO_MODE. Rank 8."""
 
 from fastapi import APIRouter, Request, Response
 

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it serve? Rank 7."""
+"""Is the process alive, and can it serve? Rank 8."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The six operations on tasks. A handler gets its service, asks it one thing and wraps the answer. Rank 7."""
+"""The six operations on tasks. A handler gets its service, asks it one thing and wraps the answer. Rank 8."""
 
 from typing import Annotated
 

@@ -1,16 +1,16 @@
 """What one owner may do with their tasks: each method is one statement, and the owner is in every statement.
 
-Bodies are JSON text, rendered by PostgreSQL. Knows nothing of HTTP; raises the errors of `errors.py`. Rank 5.
+Bodies are JSON text, rendered by PostgreSQL. Knows nothing of HTTP; raises the errors of `errors.py`. Rank 6.
 """
 
 from dataclasses import dataclass
 from hashlib import sha256
 
+from src.calls import Row
 from src.cursors import decode, encode
 from src.db import Database
 from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
 from src.models import TaskCompletion, TaskCreate, TaskUpdate
-from src.postgres import Row
 from src.queries import MAX_PAGE, TaskListQuery, TaskSort, TaskStatus
 from src.services import lists
 from src.services import statements as sql

@@ -60,7 +60,7 @@ def test_a_request_under_way_is_answered_and_new_ones_are_not_taken(
             client.sendall(rendered("POST", "/api/alice/tasks", make_token("alice"), {"title": "under way"}))
             eventually(lambda: _waiting(postgres), 10, "the statement waits for the lock")
             service.signal(signal.SIGTERM)
-            eventually(lambda: not _accepts(service.port), 5, "new connections are refused or get no answer")
+            eventually(lambda: _refuses(service.port), 5, "new connections are refused")
             holder("COMMIT")
             answer = client.recv(65536)
     assert answer.startswith(b"HTTP/1.1 201 ")
@@ -73,13 +73,12 @@ def _waiting(postgres: Postgres) -> bool:
     return bool(postgres.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
 
-def _accepts(port: int) -> bool:
+def _refuses(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.3) as client:
-            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            return bool(client.recv(1000))
-    except OSError:
-        return False
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return False
+    except ConnectionRefusedError:
+        return True
 
 
 @pytest.mark.stress
@@ -109,6 +108,17 @@ def test_a_killed_worker_is_replaced_and_loses_nothing(
     assert not people.report.odd
     assert people.contradictions(lambda sql: postgres.execute(sql, database)) == []
     assert service.stop() == 0
+
+
+@pytest.mark.stress
+def test_workers_whose_parent_is_killed_end_and_free_the_port(start_service: StartService) -> None:
+    service = start_service(web_concurrency=2)
+    service.wait_ready()
+    workers = service.workers()
+    service.process.kill()
+    eventually(lambda: _refuses(service.port), 10, "the port is free")
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
 
 
 @pytest.mark.stress
