@@ -49,8 +49,8 @@ def run(
         async with opened(url, **settings) as database:
             await test(database)
             assert await database.fetch(PING) == (1,)
-            assert database._places.free == settings.get("db_pool_size", 8), "a place leaked"
-            assert not database._places._waiting
+            assert database._pool.free == settings.get("db_pool_size", 8), "a place leaked"
+            assert not any((database._pool._waiting, database._pool._running, database._pool._opening))
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())

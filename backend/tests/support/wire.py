@@ -2,6 +2,7 @@
 
 import asyncio
 import json as _json
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,3 +77,20 @@ def rendered(method: str, path: str, token: str | None = None, json: Any = None,
         headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def read_head(answering: socket.socket) -> bytes:
+    """Read one whole answer from a blocking socket, and return its head in lower case."""
+    head, end, body = b"", b"", b""
+    while not end:
+        head += answering.recv(65536) or _cut()
+        head, end, body = head.partition(b"\r\n\r\n")
+    head = head.lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += answering.recv(65536) or _cut()
+    return head
+
+
+def _cut() -> bytes:
+    raise CutError
