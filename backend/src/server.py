@@ -16,10 +16,10 @@ from src.http_guard import GuardedProtocol
 
 GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms send SIGKILL after ten
 
-# uvloop accepts one connection in each turn of its loop (libuv does, since 1.45). A turn is long when many clients
-# are served, so the last of 160 clients that came at once waited 0.6 s for its first answer. The loop takes one
-# connection from each of these, which are the same socket: 0.05 s.
-_ACCEPTING = 8
+# uvloop accepts one connection in each turn of its loop (libuv does, since 1.45), and a turn is long when many clients
+# are served: of 160 that came at once the last waited 0.5 s for its first answer. From each of these, which are the
+# same socket, it takes one: 0.15 s. With eight of them one worker often took what two were meant to share.
+_ACCEPTING = 4
 
 
 class _Supervisor(Multiprocess):
