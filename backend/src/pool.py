@@ -122,8 +122,8 @@ class Pool:
 
     def _on_opened(self, call: Call, task: "asyncio.Task[Connection]") -> None:
         del self._opening[call]
-        error = None if task.cancelled() else task.exception()
-        connection = None if task.cancelled() or error else task.result()
+        error = DatabaseUnavailableError() if task.cancelled() else task.exception()
+        connection = None if error else task.result()
         if connection and not call.answer.done():
             self._start(call, connection)
         else:

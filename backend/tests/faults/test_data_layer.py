@@ -109,6 +109,21 @@ def test_requests_cancelled_at_any_moment_leak_nothing(postgres: Postgres, datab
     run(postgres.url(database), test, loop, db_pool_size=2)
 
 
+def test_a_connection_attempt_that_somebody_cancels_is_no_empty_answer(proxy: Proxy, proxied_url: str) -> None:
+    async def test(db: Database) -> None:
+        proxy.swallowing = True
+        db._pool._idle.hang_up()
+        work = asyncio.ensure_future(db.fetch(PING))
+        await asyncio.sleep(0.1)
+        next(iter(db._pool._opening.values())).cancel()
+        with pytest.raises(DatabaseUnavailableError):
+            await work
+        proxy.swallowing = False
+        proxy.cut()
+
+    run(proxied_url, test)
+
+
 def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
         order: list[int] = []
