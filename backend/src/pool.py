@@ -80,7 +80,10 @@ class Pool:
         del self._running[call]
         if not call.repeated and may_repeat(error, call.statement, broken=not connection.usable, sent=call.sent):
             call.repeated = True
-            self._idle.keep(connection)
+            if connection.usable:
+                self._start(call, connection)
+                return
+            connection.close()
             self._open_for(call)  # not an idle one: what broke this connection may have broken those too
         else:
             # Not from within: were the next to fail at once as well, and the next, this would be a recursion.
@@ -105,8 +108,7 @@ class Pool:
     def _begin(self, call: Call) -> None:
         """Start a call that has its place."""
         call.limit(self._settings.db_statement_timeout, self._expire)
-        connection = self._idle.take()
-        if connection:
+        if connection := self._idle.take():
             self._start(call, connection)
         else:
             self._open_for(call)
@@ -140,10 +142,9 @@ class Pool:
             raise DatabaseUnavailableError from error
 
     def _expire(self, call: Call) -> None:
-        """End a call whose answer did not come.
+        """End a call whose answer did not come, and hang up what is idle.
 
-        After a silence of the server nobody knows which idle connections it still knows. Otherwise each of them
-        would cost another request its time, when a firewall has forgotten them all.
+        A firewall may have forgotten all of those too, and each would cost another request its time.
         """
         self._idle.hang_up()
         self.withdraw(call)

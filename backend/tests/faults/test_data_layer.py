@@ -69,6 +69,16 @@ def test_conditions_that_pass_are_unavailability(postgres: Postgres, database: s
     run(postgres.url(database), test)
 
 
+def test_repeating_what_was_rolled_back_opens_no_further_connections(postgres: Postgres, database: str) -> None:
+    async def test(db: Database) -> None:
+        for _ in range(5):
+            with pytest.raises(DatabaseUnavailableError):
+                await db.fetch(raising("40001"))
+        assert await asyncio.to_thread(postgres.connections, database) == 1
+
+    run(postgres.url(database), test, db_pool_size=1)
+
+
 @pytest.mark.parametrize("code", ["42P01", "42601", "42501", "22P02", "23505", "23514", "XX000", "0A000"])
 def test_faults_of_ours_are_not(postgres: Postgres, database: str, code: str) -> None:
     async def test(db: Database) -> None:
