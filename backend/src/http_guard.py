@@ -10,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from src import log
+from src.corked import Corked
 from src.problems import problem
 
 MAX_HEAD = 32 * 1024  # bytes; a token of the largest accepted size needs 8 KiB
@@ -33,6 +34,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Expect the first request."""
         super().connection_made(transport)
+        self.transport = Corked(transport, self.loop)  # type: ignore[assignment]  # it can do all that is asked of one
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
