@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.database import Server
-from benchmarks.settings import HERE
+from benchmarks.settings import HERE, VENV
 
 _PYTHON = (
     "fastapi",
@@ -45,7 +45,10 @@ def _processor() -> str:
 
 def versions(server: Server) -> dict[str, str]:
     """Return the versions by name."""
-    python = {"Python": platform.python_version(), **{name: version(name) for name in _PYTHON}}
+    python = {
+        "Python": _said(VENV / "bin" / "python", "--version").split()[-1],
+        **{name: version(name) for name in _PYTHON},
+    }
     tools = {"PostgreSQL": server.version, "Node.js": _said("node", "--version").lstrip("v"), "load": _generator()}
     return python | _node_packages() | tools
 
@@ -62,7 +65,7 @@ def _generator() -> str:
     return _said("wrk", "--version").split("[")[0].strip() if shutil.which("wrk") else "autocannon"
 
 
-def _said(*command: str) -> str:
+def _said(*command: str | Path) -> str:
     """Return the first line that a program prints; wrk ends with 1 after its version."""
     text = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     return text.splitlines()[0] if text else ""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.settings import BACKEND, HERE, VENV
+from benchmarks.settings import BACKEND, HERE, PYTHON, VENV
 
 _NODE_PEERS = ("express_pg", "fastify_pg")
 
@@ -26,14 +26,17 @@ def everything() -> None:
 
 def python_environment() -> None:
     """Install the requirements of the service alone; the peer in Python needs nothing else."""
-    requirements, installed = BACKEND / "requirements.txt", VENV / "requirements.txt"
-    if installed.exists() and installed.read_text() == requirements.read_text():
+    requirements, installed = BACKEND / "requirements.txt", VENV / "installed"
+    wanted = f"{PYTHON}\n{requirements.read_text()}"
+    if installed.exists() and installed.read_text() == wanted:
         return
-    print("pip install -r requirements.txt", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "--requirement", str(requirements)], check=True)
-    shutil.copy(requirements, installed)
+    print(f"requirements.txt for {PYTHON}", flush=True)
+    # uv, because Debian's Python has neither pip nor ensurepip.
+    uv = [Path(sys.executable).with_name("uv"), "--quiet"]
+    subprocess.run([*uv, "venv", "--clear", "--python", PYTHON, VENV], check=True)
+    into = ["--python", VENV / "bin" / "python", "--require-hashes", "--requirement", requirements]
+    subprocess.run([*uv, "pip", "install", "--compile-bytecode", *into], check=True)
+    installed.write_text(wanted)
 
 
 def npm_ci(folder: Path) -> None:

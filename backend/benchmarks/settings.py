@@ -1,6 +1,7 @@
 """What a run measures and for how long: the BENCH_* variables of the environment."""
 
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,11 @@ HERE = BACKEND / "benchmarks"
 OUTPUT = HERE / "output"  # ignored by git
 DOCS = BACKEND / "docs"
 VENV = OUTPUT / "venv"  # what an image has: without the tools of a developer, which cost memory and start-up
+
+_SYSTEM_PYTHON = Path("/usr/bin/python3.11")
+# Python in an image, as in distributions, was compiled with a profile of itself. What pyenv compiles was not, unless it
+# was asked to, and needs a sixth more CPU for the same request.
+PYTHON = os.environ.get("BENCH_PYTHON") or str(_SYSTEM_PYTHON if _SYSTEM_PYTHON.exists() else sys.executable)
 
 WORKERS = 2
 CLIENTS = (16, 100)
