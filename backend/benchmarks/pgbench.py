@@ -12,7 +12,9 @@ import psycopg2
 
 from benchmarks.database import BIN
 from benchmarks.operations import LONG_USERS, NOTE, USERS, Work, user_id
-from src.services import lists, statements
+from src.queries import TaskSort
+from src.services import statements
+from src.services.lists import LISTS
 from src.title_order import title_key
 
 CLIENTS = 16
@@ -45,10 +47,10 @@ class PgBench:
                 yield file
 
     def _list1000(self):
-        return ((lists.LIST_BY_CREATED, _list_of("long", number)) for number in range(LONG_USERS))
+        return ((LISTS[TaskSort.CREATED], _list_of("long", number)) for number in range(LONG_USERS))
 
     def _list20(self):
-        return ((lists.LIST_BY_CREATED, _list_of("user", number)) for number in range(USERS))
+        return ((LISTS[TaskSort.CREATED], _list_of("user", number)) for number in range(USERS))
 
     def _get(self):
         return ((statements.GET, {"owner": user, "task_id": task}) for user, task in self._tasks)

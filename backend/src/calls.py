@@ -7,20 +7,18 @@ from typing import Any
 
 from src.statement import Statement
 
-Row = tuple[Any, ...]
-
 
 class Call:
     """What a request asks of the database; whoever gets a connection for it starts it there."""
 
     __slots__ = ("_loop", "_timer", "answer", "context", "parameters", "repeated", "sent", "statement")
 
-    def __init__(self, statement: Statement, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, statement: Statement[Any], parameters: Mapping[str, Any]) -> None:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self.statement = statement
         self.parameters = parameters
-        self.answer: asyncio.Future[Row | None] = self._loop.create_future()
+        self.answer: asyncio.Future[Any] = self._loop.create_future()
         self.context = copy_context()  # of the request, for what is logged on its behalf
         self.sent = False  # whether the server can have seen the statement
         self.repeated = False
@@ -31,7 +29,7 @@ class Call:
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, then, self)
 
-    def end(self, row: Row | None = None, error: BaseException | None = None) -> None:
+    def end(self, answer: object = None, error: BaseException | None = None) -> None:
         """Give the request its answer, if it still waits for one."""
         if self._timer:
             self._timer.cancel()
@@ -40,4 +38,4 @@ class Call:
         if error:
             self.answer.set_exception(error)
         else:
-            self.answer.set_result(row)
+            self.answer.set_result(answer)

@@ -6,17 +6,16 @@ the checksum tells a client's mistake from a place in the list. Rank 1.
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 from src.errors import InvalidParameterError
 
 
-def encode(scope: tuple[str, ...], key: list[Any]) -> str:
+def encode(scope: tuple[str, ...], key: Sequence[str]) -> str:
     """Return the cursor behind the row with this sort key."""
-    values = [value.isoformat() if isinstance(value, datetime) else value for value in key]
-    payload = json.dumps([_checksum(scope, values), *values], separators=(",", ":")).encode()
+    payload = json.dumps([_checksum(scope, key), *key], separators=(",", ":")).encode()
     return urlsafe_b64encode(payload).decode().rstrip("=")
 
 
@@ -35,5 +34,5 @@ def decode(cursor: str, scope: tuple[str, ...], names: list[str]) -> dict[str, A
     raise InvalidParameterError("query", "cursor", "is not a cursor of this list")
 
 
-def _checksum(scope: tuple[str, ...], values: list[Any]) -> str:
+def _checksum(scope: tuple[str, ...], values: Sequence[Any]) -> str:
     return sha256(json.dumps([scope, values]).encode()).hexdigest()[:16]

@@ -16,19 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from src import schema
 from src.blocking import Threads
-from src.calls import Call, Row
+from src.calls import Call
 from src.config import Settings
 from src.errors import AppError, DatabaseUnavailableError, UnknownSchemaError
 from src.faults import translated
 from src.pool import Pool
-from src.statement import Statement
+from src.statement import Statement, T, one_row
 
 logger = logging.getLogger(__name__)
 
 _RESTART_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach the database at start
 _MIGRATION_SECONDS = 600  # a longer silence is a dead network; the next attempt finds what was done
 
-PING = Statement("SELECT 1", repeatable=True)
+PING = Statement("SELECT 1", one_row, repeatable=True)
 
 
 class Database:
@@ -53,8 +53,8 @@ class Database:
         self._ready.clear()
         self._pool.close()
 
-    async def fetch(self, statement: Statement, /, **parameters: Any) -> Row | None:
-        """Run one statement on one connection and return its first row.
+    async def fetch(self, statement: Statement[T], /, **parameters: Any) -> T:
+        """Run one statement on one connection and return what it reads.
 
         Raises:
             DatabaseUnavailableError: no connection, no place in the queue, or no answer in time.
@@ -80,16 +80,18 @@ class Database:
         except TimeoutError:
             raise DatabaseUnavailableError from None
 
-    async def _run(self, statement: Statement, parameters: dict[str, Any]) -> Row | None:
+    async def _run(self, statement: Statement[T], parameters: dict[str, Any]) -> T:
         call = Call(statement, parameters)
         self._pool.submit(call)
         try:
-            return await call.answer
+            answer: T = await call.answer
         except psycopg2.Error as error:
             raise translated(error) from error
         except asyncio.CancelledError:
             self._pool.withdraw(call)
             raise
+        else:
+            return answer
 
     async def _prepare(self) -> None:
         """Ensure the schema, however long the database takes to appear."""

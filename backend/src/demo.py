@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from src.config import Settings
 from src.db import Database
 from src.errors import AppError
-from src.statement import Statement
+from src.statement import Statement, one_row
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ _OLD = "WHERE user_id ~ '^demo-[0-9a-f]{24}$' AND created_at < now() - interval 
 PURGE = Statement(
     f"WITH keys AS (DELETE FROM idempotency_keys {_OLD}), "  # noqa: S608  # nothing in it comes from outside
     f"gone AS (DELETE FROM tasks {_OLD} RETURNING 1) SELECT count(*) FROM gone",
+    one_row,
     repeatable=True,
 )
 

@@ -1,5 +1,7 @@
 """What a failed statement means: may it be repeated, and whose fault is it? Rank 1."""
 
+from typing import Any
+
 import psycopg2
 from psycopg2 import errorcodes, errors
 
@@ -11,7 +13,7 @@ _PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, errors.ReadOnlyS
 _ROLLED_BACK = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 
 
-def may_repeat(error: Exception, statement: Statement, *, broken: bool, sent: bool) -> bool:
+def may_repeat(error: Exception, statement: Statement[Any], *, broken: bool, sent: bool) -> bool:
     """Whether the statement surely had no effect, or may have it twice, and a second attempt has a chance.
 
     Args:

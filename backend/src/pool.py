@@ -14,7 +14,7 @@ from functools import partial
 import psycopg2
 
 from src.blocking import Threads
-from src.calls import Call, Row
+from src.calls import Call
 from src.config import Settings
 from src.connecting import connect, with_defaults
 from src.errors import DatabaseUnavailableError
@@ -69,10 +69,10 @@ class Pool:
         """Hang up; connections in use follow when their call ends."""
         self._idle.close()
 
-    def on_answer(self, connection: Connection, call: Call, row: Row | None) -> None:
+    def on_answer(self, connection: Connection, call: Call, answer: object) -> None:
         """Hand out the answer, and the connection to the next."""
         del self._running[call]
-        call.end(row)
+        call.end(answer)
         self._pass_on(connection)
 
     def on_failure(self, connection: Connection, call: Call, error: Exception) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
 
-from src.calls import Call, Row
+from src.calls import Call
 from src.cancelling import cancel_and_close
 
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
@@ -20,7 +20,7 @@ _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of
 class Owner(Protocol):
     """Who hears what becomes of a connection."""
 
-    def on_answer(self, connection: "Connection", call: Call, row: Row | None) -> None:
+    def on_answer(self, connection: "Connection", call: Call, answer: object) -> None:
         """Hear that a call is answered and that the connection is free."""
 
     def on_failure(self, connection: "Connection", call: Call, error: Exception) -> None:
@@ -104,7 +104,7 @@ class Connection:
         """Let libpq read and write what it can; tell the owner when the statement has ended."""
         try:
             state = self._raw.poll()
-            row = self._cursor.fetchone() if state == POLL_OK else None
+            answer = self._answer() if state == POLL_OK else None
         except Exception as error:  # noqa: BLE001  # this runs between requests, and one of them waits
             self._watch_writing(False)
             if self._raw.closed or _is_last_word(error):
@@ -113,7 +113,7 @@ class Connection:
         else:
             self._watch_writing(state == POLL_WRITE)
             if state == POLL_OK:
-                self._owner.on_answer(self, self._finished(), row)
+                self._owner.on_answer(self, self._finished(), answer)
 
     def _watch_writing(self, writing: bool) -> None:
         if writing and not self._writing:
@@ -121,6 +121,9 @@ class Connection:
         elif self._writing and not writing:
             self._loop.remove_writer(self._descriptor)
         self._writing = writing
+
+    def _answer(self) -> Any:
+        return cast("Call", self._call).statement.read(self._cursor)
 
     def _fail(self, error: Exception) -> None:
         self._owner.on_failure(self, self._finished(), error)

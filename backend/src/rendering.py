@@ -31,16 +31,6 @@ def json_object(columns: Columns, model: type[BaseModel]) -> ColumnElement[str]:
     return func.format(constant(f"{{{members}}}"), *values, type_=Text)
 
 
-def json_array(member: ColumnElement[str]) -> ColumnElement[str]:
-    """Return the expression that puts rendered members, as many as there are, into a JSON array."""
-    return constant("[") + func.coalesce(member, constant("")) + constant("]")
-
-
-def members_of(rows: ColumnElement[str]) -> Any:
-    """Return the aggregate that joins rendered rows in their order."""
-    return func.string_agg(rows, constant(","), type_=Text)
-
-
 def _value(column: Any, annotation: Any) -> ColumnElement[str]:
     text = _rendered(column)
     return func.coalesce(text, constant("null"), type_=Text) if NoneType in get_args(annotation) else text

@@ -8,10 +8,10 @@ import psycopg2
 from sqlalchemy import NullPool, create_engine, text
 
 from src.errors import UnknownSchemaError
-from src.statement import Statement
+from src.statement import Statement, one_row
 
 HEAD = "0002"  # the newest file in migrations/versions; a test holds them together
-VERSION = Statement("SELECT version_num FROM alembic_version", repeatable=True)
+VERSION = Statement("SELECT version_num FROM alembic_version", one_row, repeatable=True)
 _LOCK = 0x7461736B73  # "tasks"; for the transaction only, since a pooler changes sessions between transactions
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import execute
+
 UNKNOWN = 2**53 - 1
 JSON = {"Content-Type": "application/json"}
 
@@ -142,6 +144,14 @@ class TestList:
         listed = client.get("/tasks").json()
         assert len(listed) == 120
         assert sorted(listed, key=lambda task: task["id"]) == sorted(created, key=lambda task: task["id"])
+
+    @pytest.mark.parametrize("length", [0, 1, 999, 1000, 1001, 2500])  # the service reads a thousand rows at a time
+    def test_a_list_of_any_length_comes_whole(
+        self, client: httpx.Client, database_url: str, user: str, length: int
+    ) -> None:
+        columns = "INSERT INTO tasks (user_id, title)"
+        execute(database_url, f"{columns} SELECT '{user}', 'Task ' || n FROM generate_series(1, {length}) n")
+        assert titles(client) == [f"Task {number}" for number in range(1, length + 1)]
 
     @pytest.mark.parametrize(
         "query", [{"status": "done"}, {"sort": "id"}, {"status": ""}, {"sort": "TITLE"}, {"sort": "a\0"}]

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import Insert
 from src.models import IdempotencyKey, TaskResponse
 from src.rendering import constant, json_object
 from src.services.statements import NEW, tasks
-from src.statement import Statement, prepared
+from src.statement import OneRow, one_row, prepared
 
 KEY_LIFETIME_HOURS = 24  # a retry that comes later than this may create a second task
 
@@ -40,7 +40,7 @@ def _expired() -> Delete:
     return keys.delete().where(keys.c.user_id == bindparam("owner"), keys.c.key.in_(old))
 
 
-def _create_once() -> Statement:
+def _create_once() -> OneRow:
     """Claim the key and create the task in one step; who comes second gets what the first one got.
 
     The task's first state follows from the claim and the same body, so a replay is the first answer to the
@@ -60,7 +60,7 @@ def _create_once() -> Statement:
     names = ["id", *NEW, "created_at", "updated_at"]
     created = insert(tasks).from_select(names, select(*(first.c[name] for name in names)).where(first.c.fresh))
     answer = select(json_object(first.c, TaskResponse), first.c.id, first.c.fresh, first.c.same)
-    return prepared(answer.add_cte(created.cte("created"), _expired().cte("expired")))
+    return prepared(answer.add_cte(created.cte("created"), _expired().cte("expired")), one_row)
 
 
 CREATE_ONCE = _create_once()

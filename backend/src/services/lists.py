@@ -1,48 +1,39 @@
-"""The SQL of the lists: whole, or a page by key; ordered by creation or by title. Rank 4."""
+"""The SQL of the lists: whole, or a page by key; ordered by creation or by title. Rank 4.
+
+Each task is a row of its own. `string_agg` would join them here, but copies the growing text again and again: a third
+of the time of a list of 1000.
+"""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, literal_column, or_, select, tuple_
 
-from src.models import TaskResponse
-from src.rendering import json_array, json_object, members_of
-from src.services.statements import OWNED, tasks
-from src.statement import Statement, prepared
+from src.queries import TaskSort
+from src.services.statements import BODY, OWNED, tasks
+from src.statement import Rows, Statement, all_rows, json_array, prepared
 
 NULL: ColumnElement[Any] = literal_column("NULL")
-CREATED_ORDER = (tasks.c.created_at, tasks.c.id)
-TITLE_ORDER = (tasks.c.title_key, tasks.c.title, tasks.c.id)
+Order = tuple[ColumnElement[Any], ...]
+ORDERS: dict[TaskSort, Order] = {
+    TaskSort.CREATED: (tasks.c.created_at, tasks.c.id),
+    TaskSort.TITLE: (tasks.c.title_key, tasks.c.title, tasks.c.id),
+}
 
 # psycopg2 writes parameters into the text, so PostgreSQL folds `NULL IS NULL OR …` away before it plans.
 _IN_STATUS = or_(bindparam("completed").is_(NULL), tasks.c.completed == bindparam("completed"))
 
 
-def _ordered(order: tuple[ColumnElement[Any], ...]) -> Select[Any]:
-    return select(tasks).where(OWNED, _IN_STATUS).order_by(*order)
+def _listed(order: Order, *columns: ColumnElement[Any]) -> Select[Any]:
+    return select(BODY, *columns).where(OWNED, _IN_STATUS).order_by(*order)
 
 
-def _whole_list(order: tuple[ColumnElement[Any], ...]) -> Statement:
-    rows = _ordered(order).subquery()
-    return prepared(select(json_array(members_of(json_object(rows.c, TaskResponse)))), repeatable=True)
-
-
-def _page(order: tuple[ColumnElement[Any], ...]) -> Statement:
-    """One row more than asked for tells whether there is a next page; then its key comes after the body."""
+def _page(order: Order) -> Statement[Rows]:
+    """Beside each task its key, as text; one row more than asked for tells whether there is a next page."""
     after: list[ColumnElement[Any]] = [bindparam(f"after_{column.key}") for column in order]
-    limit: ColumnElement[int] = bindparam("limit")
-    rows = (
-        _ordered(order)
-        .add_columns(func.row_number().over(order_by=order).label("number"))
-        .where(or_(after[-1].is_(NULL), tuple_(*order) > tuple_(*after)))
-        .limit(limit + literal_column("1"))
-        .subquery()
-    )
-    body = json_array(members_of(json_object(rows.c, TaskResponse)).filter(rows.c.number <= limit))
-    last = [func.max(rows.c[str(column.key)]).filter(rows.c.number == limit) for column in order]
-    return prepared(select(body, func.count() > limit, *last), repeatable=True)
+    rows = _listed(order, *(cast(column, Text) for column in order))
+    rows = rows.where(or_(after[-1].is_(NULL), tuple_(*order) > tuple_(*after)))
+    return prepared(rows.limit(bindparam("limit") + literal_column("1")), all_rows, repeatable=True)
 
 
-LIST_BY_CREATED = _whole_list(CREATED_ORDER)
-LIST_BY_TITLE = _whole_list(TITLE_ORDER)
-PAGE_BY_CREATED = _page(CREATED_ORDER)
-PAGE_BY_TITLE = _page(TITLE_ORDER)
+LISTS = {sort: prepared(_listed(order), json_array, repeatable=True) for sort, order in ORDERS.items()}
+PAGES = {sort: _page(order) for sort, order in ORDERS.items()}

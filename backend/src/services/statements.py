@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from src.etags import sql_etag_of
 from src.models import Task, TaskResponse
-from src.rendering import json_object
-from src.statement import Statement, prepared
+from src.rendering import constant, json_object
+from src.statement import OneRow, one_row, prepared
 
 tasks = Task.metadata.tables[str(Task.__tablename__)]
 
@@ -34,14 +34,14 @@ OWNED = tasks.c.user_id == bindparam("owner")
 THE_TASK = and_(tasks.c.id == bindparam("task_id"), OWNED)
 BODY = json_object(tasks.c, TaskResponse)
 
-GET = prepared(select(BODY).where(THE_TASK), repeatable=True)
+GET = prepared(select(BODY).where(THE_TASK), one_row, repeatable=True)
 
 NEW: dict[str, ColumnElement[Any]] = {
     "user_id": bindparam("owner"),
     **{name: bindparam(name) for name in ("title", "title_key", "description")},
     "completed": false(),
 }
-CREATE = prepared(insert(tasks).values(**NEW).returning(BODY, tasks.c.id))
+CREATE = prepared(insert(tasks).values(**NEW).returning(BODY, tasks.c.id), one_row)
 
 # The clock alone could stand still or step back between two changes; a task's `updated_at` must not.
 _LATER = func.greatest(func.clock_timestamp(), tasks.c.updated_at + literal_column("interval '1 microsecond'"))
@@ -66,19 +66,19 @@ def _complete() -> Update:
     return tasks.update().where(THE_TASK).values(completed=completed, updated_at=_stamped(changed))
 
 
-def _conditional(change: Update | Delete) -> Statement:
+def _conditional(change: Update | Delete) -> OneRow:
     """Write only if the task is still what the client saw; the second value tells whether it is there at all.
 
     PostgreSQL compares again after it has waited for another writer, so compare and write are one step.
     """
     unchanged = sql_etag_of(BODY) == any_(bindparam("etags"))
     written = change.where(unchanged).returning(BODY.label("body")).cte("written")
-    return prepared(select(select(written.c.body).scalar_subquery(), exists().where(THE_TASK)))
+    return prepared(select(select(written.c.body).scalar_subquery(), exists().where(THE_TASK)), one_row)
 
 
-UPDATE = prepared(_update().returning(BODY))
+UPDATE = prepared(_update().returning(BODY), one_row)
 UPDATE_IF = _conditional(_update())
-COMPLETE = prepared(_complete().returning(BODY))
+COMPLETE = prepared(_complete().returning(BODY), one_row)
 COMPLETE_IF = _conditional(_complete())
-DELETE = prepared(tasks.delete().where(THE_TASK).returning(tasks.c.id))
+DELETE = prepared(tasks.delete().where(THE_TASK).returning(constant("")), one_row)
 DELETE_IF = _conditional(tasks.delete().where(THE_TASK))

@@ -1,31 +1,23 @@
 """What one owner may do with their tasks: each method is one statement, and the owner is in every statement.
 
-Bodies are JSON text, rendered by PostgreSQL. Knows nothing of HTTP; raises the errors of `errors.py`. Rank 6.
+Bodies are JSON, rendered by PostgreSQL. Knows nothing of HTTP; raises the errors of `errors.py`. Rank 6.
 """
 
 from dataclasses import dataclass
 from hashlib import sha256
 
-from src.calls import Row
 from src.cursors import decode, encode
 from src.db import Database
 from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
 from src.models import TaskCompletion, TaskCreate, TaskUpdate
-from src.queries import MAX_PAGE, TaskListQuery, TaskSort, TaskStatus
-from src.services import lists
+from src.queries import MAX_PAGE, TaskListQuery, TaskStatus
 from src.services import statements as sql
 from src.services.create_once import CREATE_ONCE
-from src.statement import Statement
+from src.services.lists import LISTS, ORDERS, PAGES
+from src.statement import OneRow, Row, Statement, T
 from src.title_order import title_key
 
 _COMPLETED = {TaskStatus.ALL: None, TaskStatus.PENDING: False, TaskStatus.COMPLETED: True}
-_LISTS = {TaskSort.CREATED: lists.LIST_BY_CREATED, TaskSort.TITLE: lists.LIST_BY_TITLE}
-_PAGES = {TaskSort.CREATED: lists.PAGE_BY_CREATED, TaskSort.TITLE: lists.PAGE_BY_TITLE}
-_ORDERS = {
-    TaskSort.CREATED: [column.key for column in lists.CREATED_ORDER],
-    TaskSort.TITLE: [column.key for column in lists.TITLE_ORDER],
-}
-
 
 Etags = list[str] | None  # what If-Match allows; None where it allows everything
 
@@ -34,7 +26,7 @@ Etags = list[str] | None  # what If-Match allows; None where it allows everythin
 class Page:
     """A rendered JSON array, and the cursor of the page after it, if there is one."""
 
-    body: str
+    body: bytes
     next_cursor: str | None = None
 
 
@@ -42,7 +34,7 @@ class Page:
 class Created:
     """A rendered new task; `replayed` when its Idempotency-Key had made it before."""
 
-    body: str
+    body: bytes
     id: int
     replayed: bool = False
 
@@ -61,22 +53,24 @@ class TaskService:
             InvalidParameterError: the cursor is broken, or belongs to another list.
         """
         if query.limit is None and query.cursor is None:
-            row = await self._fetch(_LISTS[query.sort], completed=_COMPLETED[query.status])
-            return Page(row[0])
+            pieces = await self._run(LISTS[query.sort], completed=_COMPLETED[query.status])
+            return Page(b"".join(pieces))
         return await self._page(query, query.limit or MAX_PAGE)
 
     async def _page(self, query: TaskListQuery, limit: int) -> Page:
         scope = (self._owner, query.status.value, query.sort.value)
-        names = _ORDERS[query.sort]
+        names = [str(column.key) for column in ORDERS[query.sort]]
         after = decode(query.cursor, scope, names) if query.cursor else dict.fromkeys(names)
         keys = {f"after_{name}": value for name, value in after.items()}
-        row = await self._fetch(_PAGES[query.sort], completed=_COMPLETED[query.status], limit=limit, **keys)
-        body, more, *last = row
-        return Page(body, encode(scope, last) if more else None)
+        rows = await self._run(PAGES[query.sort], completed=_COMPLETED[query.status], limit=limit, **keys)
+        page = rows[:limit]
+        body = f"[{','.join(row[0] for row in page)}]".encode()
+        return Page(body, encode(scope, page[-1][1:]) if len(rows) > limit else None)
 
     async def create(self, task: TaskCreate) -> Created:
         """Store a new task."""
-        return Created(*await self._fetch(sql.CREATE, **_columns(task)))
+        body, task_id = await self._row(sql.CREATE, **_columns(task))
+        return Created(bytes(body, "utf-8"), task_id)
 
     async def create_once(self, task: TaskCreate, key: str) -> Created:
         """Store a new task unless this key has done so already; then return that one as it was created.
@@ -85,21 +79,22 @@ class TaskService:
             IdempotencyConflictError: the key was used for another title or description.
         """
         fingerprint = sha256(repr((task.title, task.description)).encode()).hexdigest()
-        row = await self._fetch(CREATE_ONCE, **_columns(task), key=key, fingerprint=fingerprint)
+        row = await self._row(CREATE_ONCE, **_columns(task), key=key, fingerprint=fingerprint)
         body, task_id, fresh, same = row
         if not same:
             raise IdempotencyConflictError
-        return Created(body, task_id, replayed=not fresh)
+        return Created(bytes(body, "utf-8"), task_id, replayed=not fresh)
 
-    async def get(self, task_id: int) -> str:
+    async def get(self, task_id: int) -> bytes:
         """Return one task.
 
         Raises:
             TaskNotFoundError: no such task of this owner.
         """
-        return str((await self._fetch(sql.GET, task_id=task_id))[0])
+        (body,) = await self._row(sql.GET, task_id=task_id)
+        return bytes(body, "utf-8")
 
-    async def update(self, task_id: int, changes: TaskUpdate, etags: Etags) -> str:
+    async def update(self, task_id: int, changes: TaskUpdate, etags: Etags) -> bytes:
         """Change the given fields; see `_write` for `etags` and what is raised."""
         title = changes.title if "title" in changes.model_fields_set else None
         return await self._write(
@@ -112,7 +107,7 @@ class TaskService:
             description=changes.description,
         )
 
-    async def complete(self, task_id: int, target: TaskCompletion, etags: Etags) -> str:
+    async def complete(self, task_id: int, target: TaskCompletion, etags: Etags) -> bytes:
         """Toggle completion, or set it to a given state; see `_write` for `etags` and what is raised."""
         completed = target.completed if "completed" in target.model_fields_set else None
         statement = sql.COMPLETE if etags is None else sql.COMPLETE_IF
@@ -122,7 +117,7 @@ class TaskService:
         """Remove the task for good; see `_write` for `etags` and what is raised."""
         await self._write(sql.DELETE if etags is None else sql.DELETE_IF, task_id, etags)
 
-    async def _write(self, statement: Statement, task_id: int, etags: Etags, **values: object) -> str:
+    async def _write(self, statement: OneRow, task_id: int, etags: Etags, **values: object) -> bytes:
         """Run a change of one task; with `etags`, only while the task has one of them.
 
         Raises:
@@ -131,16 +126,19 @@ class TaskService:
         """
         if etags is not None:
             values["etags"] = etags
-        body, *there = await self._fetch(statement, task_id=task_id, **values)
+        body, *there = await self._row(statement, task_id=task_id, **values)
         if body is not None:
-            return str(body)
+            return bytes(body, "utf-8")
         raise PreconditionFailedError if there == [True] else TaskNotFoundError
 
-    async def _fetch(self, statement: Statement, **parameters: object) -> Row:
-        row = await self._database.fetch(statement, owner=self._owner, **parameters)
+    async def _row(self, statement: OneRow, **parameters: object) -> Row:
+        row = await self._run(statement, **parameters)
         if row is None:
             raise TaskNotFoundError
         return row
+
+    async def _run(self, statement: Statement[T], **parameters: object) -> T:
+        return await self._database.fetch(statement, owner=self._owner, **parameters)
 
 
 def _columns(task: TaskCreate) -> dict[str, object]:

@@ -11,19 +11,19 @@ import uvloop
 
 from src.db import PING, Database
 from src.errors import DatabaseUnavailableError
-from src.statement import Statement
+from src.statement import Statement, one_row
 from tests.support.chaos import Proxy
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
 from tests.support.server import settings_for
 
-SLOW = Statement("SELECT pg_sleep(30)", repeatable=True)
-WRITE = Statement("SELECT pg_sleep(30)", repeatable=False)
+SLOW = Statement("SELECT pg_sleep(30)", one_row, repeatable=True)
+WRITE = Statement("SELECT pg_sleep(30)", one_row, repeatable=False)
 PASSING = [
     *("57P01", "57P02", "57P03", "57P05", "57014", "53300", "53100", "53200", "25006", "40001", "40P01", "55P03"),
     *("08000", "08006", "08P01", "58030"),
 ]
-ECHO = Statement("SELECT %(text)s", repeatable=True)
+ECHO = Statement("SELECT %(text)s", one_row, repeatable=True)
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ def run(
 
 
 def raising(code: str) -> Statement:
-    return Statement(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$", repeatable=False)
+    return Statement(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$", one_row, repeatable=False)
 
 
 @pytest.mark.parametrize("code", PASSING)
@@ -142,7 +142,7 @@ def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postg
             await db.fetch(PING)
             order.append(number)
 
-        holder = asyncio.ensure_future(db.fetch(Statement("SELECT pg_sleep(0.2)", repeatable=True)))
+        holder = asyncio.ensure_future(db.fetch(Statement("SELECT pg_sleep(0.2)", one_row, repeatable=True)))
         await asyncio.sleep(0.05)
         tasks = [asyncio.ensure_future(waiting(number)) for number in range(50)]
         await asyncio.sleep(0.05)
@@ -156,7 +156,7 @@ def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postg
 
 def test_a_full_queue_refuses_at_once_and_a_long_wait_ends(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
-        holder = asyncio.ensure_future(db.fetch(Statement("SELECT pg_sleep(1)", repeatable=True)))
+        holder = asyncio.ensure_future(db.fetch(Statement("SELECT pg_sleep(1)", one_row, repeatable=True)))
         await asyncio.sleep(0.05)
         waiters = [asyncio.ensure_future(db.fetch(PING)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -201,7 +201,10 @@ def test_descriptors_are_used_again_without_confusion(proxy: Proxy, proxied_url:
 def test_a_read_is_repeated_and_a_write_is_not(proxy: Proxy, proxied_url: str) -> None:
     async def test(db: Database) -> None:
         counts = []
-        for statement in (Statement("SELECT pg_sleep(0.3)", repeatable=True), Statement("SELECT pg_sleep(0.3)", False)):
+        for statement in (
+            Statement("SELECT pg_sleep(0.3)", one_row, repeatable=True),
+            Statement("SELECT pg_sleep(0.3)", one_row, repeatable=False),
+        ):
             before = proxy.accepted
             work = asyncio.ensure_future(db.fetch(statement))
             await asyncio.sleep(0.1)
