@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     better_auth_issuer: str | None = Field(None, description="expected `iss`, if not that origin")
     better_auth_audience: Words = Field((), description="accepted `aud` values, if not that origin")
     neon_db_url: SecretStr | None = Field(None, description="PostgreSQL URL, as Neon shows it")
-    db_pool_size: int = Field(8, ge=1, le=64, description="connections of one worker process")
+    db_pool_size: int = Field(12, ge=1, le=64, description="connections of one worker process")
     db_queue_size: int = Field(512, ge=0, description="requests of one worker that may wait for a connection")
     db_queue_timeout: float = Field(2.0, gt=0, le=10, description="seconds to wait for a connection")
     db_connect_timeout: float = Field(4.0, gt=0, le=10, description="seconds to open a connection")

@@ -49,7 +49,7 @@ def run(
         async with opened(url, **settings) as database:
             await test(database)
             assert await database.fetch(PING) == (1,)
-            assert database._pool.free == settings.get("db_pool_size", 8), "a place leaked"
+            assert database._pool.free == settings_for(url, **settings).db_pool_size, "a place leaked"
             assert not any((database._pool._waiting, database._pool._running, database._pool._opening))
 
     with asyncio.Runner(loop_factory=loop) as runner:
