@@ -10,11 +10,10 @@ from benchmarks.operations import NAMES
 from benchmarks.pgbench import CLIENTS as PGBENCH_CLIENTS
 from benchmarks.pgbench import PgBench
 from benchmarks.processes import cpu_seconds
-from benchmarks.services import BARE, OURS, Running, wait_until_ready
+from benchmarks.services import BARE, OURS, Running
 from benchmarks.settings import CLIENTS, Settings
 from benchmarks.stats import Sample
 
-RECOVERY = 150  # seconds; the usual stack stands until its waiting threads have timed out in turn, 30 s each
 _PAUSE = 0.2  # seconds for what is still under way when the generator hangs up
 Step = Callable[[], Sample]
 
@@ -51,13 +50,17 @@ class Rounds:
         return self._settings.operations or NAMES
 
     def _sample_or_failure(self, service: Running, operation: str, clients: int, number: int) -> Sample:
-        """Report a peer that fails under load as it is; a failure of this service is a fault, and ends the run."""
+        """Report a peer that fails under load, and start it anew: the usual stack may stand still for minutes.
+
+        A failure of this service is a fault, and ends the run.
+        """
         try:
             return self._sample(service, operation, clients, number)
         except load.LoadError as error:
             if service.kind in (OURS, BARE):
                 raise
-            wait_until_ready(service, RECOVERY)
+            service.stop()
+            service.start()
             return Sample(service.name, operation, clients, number, 0, failure=str(error))
 
     def _sample(self, service: Running, operation: str, clients: int, number: int) -> Sample:

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -64,14 +64,15 @@ BARE = Kind("bare", "bare ASGI", BACKEND, (*_UVICORN, "--no-access-log", "benchm
 KINDS = (OURS, USUAL, EXPRESS, FASTIFY)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Running:
-    """A started service."""
+    """A service that is started, and can be started anew."""
 
     kind: Kind
-    port: int
-    process: psutil.Process
+    url: str
     work: Work
+    workers: int = WORKERS
+    port: int = field(default_factory=free_port)
 
     @property
     def name(self) -> str:
@@ -81,18 +82,40 @@ class Running:
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self._popen.pid)
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        self._popen = self.kind.start(self.url, self.port, self.workers)
+        try:
+            self._wait_until_ready()
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        stop(self._popen)
+
+    def _wait_until_ready(self) -> None:
+        probe = self.work.request("GET", "", "f" * 32).raw(self.host)
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(self.port, probe):
+            if self.process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} does not answer; see output/{self.name}.log after BENCH_LOGS=1")
+            time.sleep(0.005)
+
 
 @contextmanager
 def running(kind: Kind, url: str, work: Work | None = None, workers: int = WORKERS) -> Iterator[Running]:
     """Run a service as long as the block does; it is ready at the start of the block."""
-    port = free_port()
-    popen = kind.start(url, port, workers)
-    service = Running(kind, port, psutil.Process(popen.pid), work or Work({}))
+    service = Running(kind, url, work or Work({}), workers)
+    service.start()
     try:
-        wait_until_ready(service)
         yield service
     finally:
-        stop(popen)
+        service.stop()
 
 
 def prepared(kind: Kind, server: Server, name: str) -> tuple[str, Work]:
@@ -100,16 +123,6 @@ def prepared(kind: Kind, server: Server, name: str) -> tuple[str, Work]:
     url = server.empty(name)
     with running(kind, url):
         return url, seed(url)
-
-
-def wait_until_ready(service: Running, seconds: float = START_SECONDS) -> None:
-    """Return when the service answers a list."""
-    probe = service.work.request("GET", "", "f" * 32)
-    deadline = time.monotonic() + seconds
-    while not answers(service.port, probe.raw(service.host)):
-        if service.process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
-            raise RuntimeError(f"{service.name} does not answer; see output/{service.name}.log after BENCH_LOGS=1")
-        time.sleep(0.005)
 
 
 def stop(popen: subprocess.Popen[bytes]) -> None:

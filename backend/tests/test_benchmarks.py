@@ -1,14 +1,45 @@
-"""The pure parts of the benchmark: what is counted as a round trip, and how rounds become one figure."""
+"""The parts of the benchmark that decide: what is a round trip, how rounds become one figure, what a failure is."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
+from benchmarks import load
+from benchmarks.client import answers
 from benchmarks.load import p99_with_unanswered
 from benchmarks.pgbench import transactions_per_second
 from benchmarks.proxy import RoundTrips, proxy
+from benchmarks.rounds import Rounds
+from benchmarks.services import Kind, running
+from benchmarks.settings import Settings
 from benchmarks.stats import Sample, Samples
 from benchmarks.targets import Target
+
+_PEER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+"""
+
+
+def test_a_peer_that_fails_under_load_is_started_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def fail(*_):
+        raise load.LoadError("it stood still")
+
+    monkeypatch.setattr(load, "run", fail)
+    kind = Kind("peer", "a peer", tmp_path, (sys.executable, "-c", _PEER), port_option=True)
+    with running(kind, "") as peer:
+        before = peer.process.pid
+        rounds = Rounds(Settings(rounds=1, operations=("get",)), None)
+        assert [sample.failure for sample in rounds.run([peer], peer, None)] == ["it stood still"] * 4
+        assert peer.process.pid != before
+        assert answers(peer.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
 def test_what_a_client_sends_in_one_go_is_one_round_trip():
