@@ -31,14 +31,15 @@ def json_object(columns: Columns, model: type[BaseModel]) -> ColumnElement[str]:
     return func.format(constant(f"{{{members}}}"), *values, type_=Text)
 
 
-def _value(column: Any, annotation: Any) -> ColumnElement[str]:
-    text = _rendered(column)
-    return func.coalesce(text, constant("null"), type_=Text) if NoneType in get_args(annotation) else text
+def _value(column: Any, annotation: Any) -> ColumnElement[Any]:
+    value = _rendered(column)
+    return func.coalesce(value, constant("null")) if NoneType in get_args(annotation) else value
 
 
-def _rendered(column: Any) -> ColumnElement[str]:
-    if column.type.python_type in (bool, int):
-        return cast(column, Text)
+def _rendered(column: Any) -> ColumnElement[Any]:
+    """Return what `format` is to print; numbers and JSON it prints as they are."""
+    if column.type.python_type is bool:
+        return cast(column, Text)  # else "t" or "f"
     if column.type.python_type is datetime:
         return func.to_char(func.timezone(constant("UTC"), column), constant(_INSTANT))
-    return cast(func.to_json(column), Text)
+    return column if column.type.python_type is int else func.to_json(column)
