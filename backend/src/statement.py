@@ -53,9 +53,7 @@ def json_array(cursor: Any) -> list[bytes]:
     A thousand rows at a time: Python would never give the memory of 100 000 small texts back to the system. Not joined:
     psycopg2 holds the rows as long as the cursor lives.
     """
-    pieces = []
-    opening = "["
+    pieces: list[bytes] = []
     while rows := cursor.fetchmany(_BATCH):
-        pieces.append(f"{opening}{','.join([row[0] for row in rows])}".encode())
-        opening = ","
-    return [*pieces, b"]"] if pieces else [b"[]"]
+        pieces += (b",", ",".join([row[0] for row in rows]).encode())
+    return [b"[", *pieces[1:], b"]"]

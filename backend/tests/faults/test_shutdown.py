@@ -4,7 +4,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
@@ -15,7 +16,9 @@ from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import make_token
-from tests.support.wire import rendered
+from tests.support.wire import read_head, rendered
+
+HEALTH = rendered("GET", "/health")
 
 BOTH = pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.stress)])
 
@@ -107,6 +110,66 @@ def test_a_killed_worker_is_replaced_and_loses_nothing(
     people.finish()
     assert not people.report.odd
     assert people.contradictions(lambda sql: postgres.execute(sql, database)) == []
+    assert service.stop() == 0
+
+
+def connections(service: ServiceProcess) -> list[int]:
+    """Return how many clients each worker serves."""
+    return [
+        sum(
+            one.status == psutil.CONN_ESTABLISHED and one.laddr.port == service.port for one in worker.net_connections()
+        )
+        for worker in service.workers()
+    ]
+
+
+@contextmanager
+def clients(service: ServiceProcess, number: int) -> Iterator[list[socket.socket]]:
+    """Connect that many at once."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=20))
+            for _ in range(number)
+        ]
+
+
+def answered(client: socket.socket) -> bool:
+    client.sendall(HEALTH)
+    return read_head(client).startswith(b"http/1.1 200")
+
+
+def test_workers_share_the_clients(start_service: StartService) -> None:
+    service = start_service(web_concurrency=2)
+    service.wait_ready()
+    for _ in range(5):
+        with clients(service, 200) as connected:
+            assert all(answered(client) for client in connected)
+            assert min(connections(service)) > 50  # an even share is 100, and fewer than 65 one in a million
+
+
+@pytest.mark.stress
+def test_who_connects_while_a_worker_is_replaced_is_served(start_service: StartService) -> None:
+    service = start_service(web_concurrency=2)
+    service.wait_ready()
+    service.workers()[0].kill()
+    with clients(service, 40) as connected:
+        assert all(answered(client) for client in connected)
+    assert service.stop() == 0
+
+
+@pytest.mark.stress
+def test_workers_are_replaced_on_sighup_while_clients_come(start_service: StartService) -> None:
+    service = start_service(web_concurrency=2)
+    service.wait_ready()
+    before = {worker.pid for worker in service.workers()}
+    service.signal(signal.SIGHUP)
+    served = 0
+    while {worker.pid for worker in service.workers()} & before:
+        with clients(service, 4) as connected:
+            served += sum(answered(client) for client in connected)
+    assert served > 0
+    with clients(service, 40) as connected:
+        assert all(answered(client) for client in connected)
     assert service.stop() == 0
 
 
