@@ -12,11 +12,14 @@ READY := $(VENV)/.installed
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
+# --no-deps, because the file names everything: the search of pip before 23.3 for coverage[toml], which pytest-cov wants,
+# failed for want of a hash on the day when a newer coverage than the pinned one appeared.
 $(READY): backend/requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	cd backend && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	cd backend && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements-dev.txt
 	@touch $@
 
 setup: $(READY) ## Make backend/.venv with the pinned requirements (the other targets do it themselves)
