@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.faults.conftest import SHARED, StartService
+from tests.faults.conftest import POOL, SHARED, StartService
 from tests.support.chaos import Proxy
 from tests.support.crowd import crowd
 from tests.support.health import HealthWatch
@@ -88,7 +88,7 @@ def test_a_black_hole_is_503_within_bounds_and_recovers(
     proxy.cut()  # what the black hole still held
     eventually(lambda: service.threads() <= before[0] + 1, 15, "no thread is left behind")
     eventually(lambda: service.descriptors() <= before[1] + 2, 15, "no descriptor is left behind")
-    settled(8)
+    settled(POOL)
 
 
 def test_idle_connections_that_a_firewall_forgot_cost_one_time_out_at_most(
@@ -100,7 +100,7 @@ def test_idle_connections_that_a_firewall_forgot_cost_one_time_out_at_most(
         time.sleep(0.5)
     proxy.swallow_existing()
     assert_refused(create(service))
-    assert [create(service).status_code for _ in range(8)] == [201] * 8
+    assert [create(service).status_code for _ in range(POOL)] == [201] * POOL
 
 
 @pytest.mark.stress

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from tests.faults.conftest import StartService
+from tests.faults.conftest import POOL, StartService
 from tests.support.cores import a_core_of_its_own
 from tests.support.flood import flood
 from tests.support.health import HealthWatch
@@ -12,13 +12,12 @@ from tests.support.postgres_server import Postgres
 from tests.support.tokens import make_token
 from tests.support.wire import rendered
 
-POOL = 8
 LIST = rendered("GET", "/api/flood/tasks", make_token("flood", ttl=3600))
 
 
 @pytest.mark.stress
 def test_twenty_times_more_clients_than_connections(start_service: StartService, postgres: Postgres) -> None:
-    service = start_service(db_pool_size=POOL)
+    service = start_service()
     service.wait_ready()
 
     def usual() -> list[float]:

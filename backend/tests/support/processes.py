@@ -80,6 +80,11 @@ class ServiceProcess:
     def descriptors(self) -> int:
         return sum(process.num_fds() for process in self.workers())
 
+    def clients(self) -> int:
+        """Connections to its port that its workers hold."""
+        held = [connection for process in self.workers() for connection in process.net_connections("tcp")]
+        return sum(connection.laddr.port == self.port and bool(connection.raddr) for connection in held)
+
     def cleanup(self) -> None:
         if self.process.poll() is None:
             self.kill()
