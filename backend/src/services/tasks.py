@@ -9,6 +9,7 @@ from hashlib import sha256
 from src.cursors import decode, encode
 from src.db import Database
 from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
+from src.memory import give_back_after
 from src.models import TaskCompletion, TaskCreate, TaskUpdate
 from src.queries import MAX_PAGE, TaskListQuery, TaskStatus
 from src.services import statements as sql
@@ -54,7 +55,9 @@ class TaskService:
         """
         if query.limit is None and query.cursor is None:
             pieces = await self._run(LISTS[query.sort], completed=_COMPLETED[query.status])
-            return Page(b"".join(pieces))
+            body = b"".join(pieces)
+            give_back_after(body)
+            return Page(body)
         return await self._page(query, query.limit or MAX_PAGE)
 
     async def _page(self, query: TaskListQuery, limit: int) -> Page:
