@@ -33,6 +33,8 @@ HOW = """## How
 - **Logs.** All write an access log, to /dev/null: this service and uvicorn as they do by default, Express through
   morgan as express-generator sets it up, Fastify with `logger: true` as in its guide. `BENCH_PEER_LOG=off` silences
   the two Node services.
+- **Python** is the distribution's (`/usr/bin/python3.11`) where there is one, for both Python services: like that of
+  an image, and like Node.js, it was compiled with a profile of itself. `BENCH_PYTHON` names another.
 - **Peers**, in `benchmarks/peers/`: FastAPI + SQLModel as in its tutorial (`def` endpoints, the session from a
   `yield` dependency, entities, `response_model`, `session.refresh`, pool 5 + 10); Express with jsonwebtoken and pg's
   pool (10), in a cluster; Fastify with its own plugins for both, and JSON schemas for input and output. The Node
