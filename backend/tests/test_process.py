@@ -109,10 +109,11 @@ def test_several_workers_serve_one_empty_database(backend: Path, new_database) -
             assert httpx.get(tasks, headers=bearer(make_token("alice"))).json() == [created.json()]
 
 
-def test_a_taken_port_is_an_error(backend: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_taken_port_is_an_error(backend: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:  # as the sockets of several workers are
         port = str(taken.getsockname()[1])
-        with process.start(backend, COMPLETE | {"PORT": port}) as popen:
+        with process.start(backend, COMPLETE | {"PORT": port, "WEB_CONCURRENCY": workers}) as popen:
             output, _ = popen.communicate(timeout=process.END_SECONDS)
     assert popen.returncode != 0
     assert "Address already in use" in output
