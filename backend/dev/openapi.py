@@ -9,14 +9,12 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 
 def render() -> str:
     """Return the document as it is committed; no setting of this machine changes it."""
-    # Importing src.main makes an application, which wants these.
     os.environ.setdefault("NEON_DB_URL", "postgresql://nowhere.invalid/none")
     os.environ.setdefault("BETTER_AUTH_SECRET", "only-to-import-the-application-32-bytes")
-    from src.config import get_settings  # noqa: PLC0415  # after the two lines above
-    from src.main import create_app  # noqa: PLC0415  # as well
+    from src import config, main  # noqa: PLC0415  # makes an application when it is imported, from the settings above
 
-    plain = get_settings().model_copy(update={"demo_mode": False, "root_path": ""})
-    return json.dumps(create_app(plain).openapi(), indent=2, ensure_ascii=False) + "\n"
+    plain = config.get_settings().model_copy(update={"demo_mode": False, "root_path": ""})
+    return json.dumps(main.create_app(plain).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

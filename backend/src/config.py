@@ -130,7 +130,7 @@ def get_settings() -> Settings:
     """Return the process's settings; a faulty one ends the process with one sentence and status 3."""
     try:
         settings = Settings()
-        settings.database_url  # noqa: B018  # refuse now, not at the first request
+        _ = settings.database_url  # refuse now, not at the first request
     except ValidationError as error:
         sys.stderr.write(f"Configuration error: {_sentence(error)}\n")
     except ValueError as error:

@@ -1,7 +1,6 @@
 """The application, put together. Importing this opens no connection; `app` at the end is what servers run. Rank 10."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from src.db import Database
 from src.demo import purge_hourly
 from src.error_handlers import add_error_handlers
 from src.log import configure_logging
+from src.memory import settle
 from src.middleware import FaultBarrier, ProblemCORS, RequestContext
 from src.openapi import add_openapi
 from src.routes import routes
@@ -41,13 +41,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if keys:
         keys.start()
     purging = asyncio.create_task(purge_hourly(database)) if settings.demo_mode else None
-    # What exists now lives as long as the process. Out of the collector's sight, a full collection takes a few
-    # milliseconds, not some fifty, and no request waits for one.
-    gc.collect()
-    gc.freeze()
-    # By default each 700 new objects start a collection, whose work grows with the requests under way, which it cannot
-    # free. This rarely: a quarter more answers at 240 clients, a tenth at 100, the same memory.
-    gc.set_threshold(10_000)
+    settle()
     yield
     if purging:
         purging.cancel()

@@ -167,7 +167,7 @@ def test_a_reader_that_never_reads_is_hung_up_on(service: ServiceProcess) -> Non
         client.sendall(request * 100)  # more than two megabytes of answers
     assert service.answers("/health")
     assert service.memory() - before < 40_000_000
-    assert service.clients() == len(clients)
+    eventually(lambda: service.clients() == len(clients), 5, "all are here, and that of the line above is not")
     eventually(lambda: not service.clients(), 45, "the server gives up on them")
     for client in clients:
         client.close()
