@@ -15,9 +15,9 @@ from dev import postgres as _wheel  # noqa: F401  # first, because it imports th
 from tests.support.chaos import Proxy, proxy_to
 from tests.support.crowd import Crowd
 from tests.support.postgres_server import Postgres, running
-from tests.support.processes import ServiceProcess
+from tests.support.processes import POOL, ServiceProcess
 
-CLIENTS = 12
+CLIENTS = POOL * 3 // 2  # so that some always wait
 PAUSE = float(os.environ.get("SOAK_PAUSE", "0.05"))  # seconds that a client rests between two requests
 SECONDS = float(os.environ.get("SOAK_MINUTES", "10")) * 60
 FAULT_EVERY = 15.0
@@ -95,7 +95,7 @@ class Soak:
         print(f"at the end: {connections} connections, {threads} threads, {self.service.descriptors()} descriptors")
         if len(self.memory) > 240 and late > 1.1 * early:
             wrong.append("memory grew")
-        if connections > 8 or threads > self.threads_before + 2:
+        if connections > POOL or threads > self.threads_before + 2:
             wrong.append("connections or threads leaked")
         return wrong
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Settings
 from tests.support.chaos import Proxy, proxy_to
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres, running
@@ -15,7 +14,6 @@ from tests.support.processes import ServiceProcess
 
 StartService = Callable[..., ServiceProcess]
 SHARED = "shared"
-POOL: int = Settings.model_fields["db_pool_size"].default
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from src.http_guard import HEAD_SECONDS, MAX_PIPELINED
-from tests.faults.conftest import POOL, SHARED
+from tests.faults.conftest import SHARED
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
-from tests.support.processes import ServiceProcess
+from tests.support.processes import POOL, ServiceProcess
 from tests.support.tokens import bearer, make_token
 from tests.support.wire import Wire, rendered
 

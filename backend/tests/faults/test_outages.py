@@ -6,13 +6,13 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.faults.conftest import POOL, SHARED, StartService
+from tests.faults.conftest import SHARED, StartService
 from tests.support.chaos import Proxy
 from tests.support.crowd import crowd
 from tests.support.health import HealthWatch
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
-from tests.support.processes import ServiceProcess
+from tests.support.processes import POOL, ServiceProcess
 from tests.support.tokens import bearer, make_token
 
 ORIGIN = "http://localhost:3000"

@@ -4,11 +4,12 @@ import statistics
 
 import pytest
 
-from tests.faults.conftest import POOL, StartService
+from tests.faults.conftest import StartService
 from tests.support.cores import a_core_of_its_own
 from tests.support.flood import flood
 from tests.support.health import HealthWatch
 from tests.support.postgres_server import Postgres
+from tests.support.processes import POOL
 from tests.support.tokens import make_token
 from tests.support.wire import rendered
 

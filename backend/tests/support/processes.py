@@ -9,11 +9,13 @@ from pathlib import Path
 import httpx
 import psutil
 
+from src.config import Settings
 from tests.support.polling import eventually
 from tests.support.postgres_server import free_port
 from tests.support.tokens import SECRET
 
 BACKEND = Path(__file__).resolve().parents[2]
+POOL: int = Settings.model_fields["db_pool_size"].default  # connections of a worker, unless a test says otherwise
 
 
 class ServiceProcess:
