@@ -1,13 +1,13 @@
 """How a PostgreSQL connection is opened, without blocking the event loop. Rank 1."""
 
-import asyncio
 import socket
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_WRITE, make_dsn, parse_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from src.blocking import Threads
+from src.stepwise import completed
 
 # Given to libpq where the URL says nothing. A pooler accepts all of these; `options` it would refuse.
 _DEFAULTS: dict[str, Any] = {
@@ -35,7 +35,7 @@ async def connect(dsn: str, threads: Threads) -> Any:
     """
     raw = psycopg2.connect(await _resolved(dsn, threads), async_=True)
     try:
-        await _handshake(raw)
+        await completed(raw)
     except BaseException:
         raw.close()
         raise
@@ -63,17 +63,3 @@ def _addresses(name: str) -> list[str]:
     if name.startswith("/"):
         return [""]
     return list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)))
-
-
-async def _handshake(raw: Any) -> None:
-    loop = asyncio.get_running_loop()
-    while (state := raw.poll()) != POLL_OK:
-        # libpq may change sockets on the way (the host's next address), so it is asked each time.
-        descriptor = raw.fileno()
-        ready = asyncio.Event()
-        writing = state == POLL_WRITE
-        (loop.add_writer if writing else loop.add_reader)(descriptor, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            (loop.remove_writer if writing else loop.remove_reader)(descriptor)

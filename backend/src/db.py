@@ -51,7 +51,7 @@ class Database:
             with suppress(asyncio.CancelledError):
                 await self._preparing
         self._ready.clear()
-        self._pool.close()
+        await self._pool.close()
 
     async def fetch(self, statement: Statement[T], /, **parameters: Any) -> T:
         """Run one statement on one connection and return what it reads.

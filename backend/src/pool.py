@@ -7,14 +7,14 @@ itself gets its turn: with many clients the event loop has a lot to do in betwee
 
 import asyncio
 import logging
-from collections import deque
-from contextlib import suppress
+from collections import OrderedDict
 from functools import partial
 
 import psycopg2
 
 from src.blocking import Threads
 from src.calls import Call
+from src.cancelling import Cancellations
 from src.config import Settings
 from src.connecting import connect, with_defaults
 from src.errors import DatabaseUnavailableError
@@ -34,7 +34,8 @@ class Pool:
         self._settings = settings
         self._threads = Threads(settings.db_pool_size)
         self._idle = IdleConnections()
-        self._waiting: deque[Call] = deque()
+        self._cancellations = Cancellations()
+        self._waiting: OrderedDict[Call, None] = OrderedDict()
         self._opening: dict[Call, asyncio.Task[Connection]] = {}
         self._running: dict[Call, Connection] = {}
 
@@ -48,7 +49,7 @@ class Pool:
             self.free -= 1
             self._begin(call)
         elif len(self._waiting) < self._settings.db_queue_size:
-            self._waiting.append(call)
+            self._waiting[call] = None
             call.limit(self._settings.db_queue_timeout, self.withdraw)
         else:
             raise DatabaseUnavailableError
@@ -57,17 +58,17 @@ class Pool:
         """End a call that has no answer: it waited too long, or its request is gone."""
         call.end(error=DatabaseUnavailableError())
         if call in self._running:
-            self._running.pop(call).abandon()
+            self._cancellations.begin(self._running.pop(call).abandon())
             self._pass_on()
         elif call in self._opening:
             self._opening[call].cancel()  # whose end passes the place on
         else:
-            with suppress(ValueError):
-                self._waiting.remove(call)  # else the queue would stay full of those who left
+            self._waiting.pop(call, None)  # else the queue would stay full of those who left
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Hang up; connections in use follow when their call ends."""
         self._idle.close()
+        await self._cancellations.finish()
 
     def on_answer(self, connection: Connection, call: Call, answer: object) -> None:
         """Hand out the answer, and the connection to the next."""
@@ -99,7 +100,7 @@ class Pool:
         if connection:
             self._idle.keep(connection)
         while self._waiting:
-            call = self._waiting.popleft()
+            call, _ = self._waiting.popitem(last=False)
             if not call.answer.done():
                 self._begin(call)
                 return
@@ -142,9 +143,6 @@ class Pool:
             raise DatabaseUnavailableError from error
 
     def _expire(self, call: Call) -> None:
-        """End a call whose answer did not come, and hang up what is idle.
-
-        A firewall may have forgotten all of those too, and each would cost another request its time.
-        """
+        """End a call whose answer did not come, and hang up what is idle: a firewall may have forgotten that too."""
         self._idle.hang_up()
         self.withdraw(call)

@@ -12,7 +12,6 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
 
 from src.calls import Call
-from src.cancelling import cancel_and_close
 
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
 
@@ -72,14 +71,14 @@ class Connection:
             call.sent = True
             self._advance()
 
-    def abandon(self) -> None:
-        """Close, and ask the server to stop what it is still doing for us.
+    def abandon(self) -> Any:
+        """Let go of psycopg2's connection, in the middle of its statement, and return it for somebody to cancel that.
 
         A backend that waits for a lock does not notice that its client is gone.
         """
         self._call = self._cursor = None
         self._unwatch()
-        cancel_and_close(self._raw)
+        return self._raw
 
     def close(self) -> None:
         """Hang up; harmless when already closed."""

@@ -87,7 +87,7 @@ class Soak:
         """Return what went wrong."""
         self.people.finish()
         self.service.wait_ready()
-        time.sleep(12)  # tcp_user_timeout, for the requests to cancel that a black hole swallowed
+        time.sleep(6)  # for the requests to cancel that a black hole swallowed
         wrong = [*self.people.report.odd[:10], *self.people.contradictions(self.postgres.execute)]
         early, late = self._average(2, 3), self._average(-1, None)
         connections, threads = self.postgres.connections("postgres") - 1, self.service.threads()

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psutil
 import psycopg2
 import pytest
 import uvloop
 
+from src import cancelling
 from src.db import PING, Database
 from src.errors import DatabaseUnavailableError
 from src.statement import Statement, one_row
@@ -96,6 +98,55 @@ def test_a_statement_that_takes_too_long_is_cancelled_at_the_server(postgres: Po
         await gone(postgres, database)
 
     run(postgres.url(database), test, db_statement_timeout=0.3)
+
+
+def test_a_request_to_cancel_that_is_refused_is_made_again(
+    postgres: Postgres, database: str, proxy: Proxy, proxied_url: str
+) -> None:
+    async def test(db: Database) -> None:
+        proxy.refusing = True
+        with pytest.raises(DatabaseUnavailableError):
+            await db.fetch(SLOW)
+        refused = proxy.accepted
+        await asyncio.sleep(0.2)
+        assert proxy.accepted > refused
+        proxy.refusing = False
+        await gone(postgres, database)
+
+    run(proxied_url, test, db_statement_timeout=0.3)
+
+
+def test_a_request_to_cancel_that_gets_no_answer_ends(
+    proxy: Proxy, proxied_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cancelling, "_SECONDS", 0.5)
+
+    async def test(db: Database) -> None:
+        proxy.swallowing = True
+        with pytest.raises(DatabaseUnavailableError):
+            await db.fetch(SLOW)
+        await asyncio.sleep(0.6)
+        assert "statement not cancelled" in caplog.messages
+        assert not [held for held in psutil.Process().net_connections() if held.raddr and held.raddr.port == proxy.port]
+        proxy.swallowing = False
+        proxy.cut()
+
+    run(proxied_url, test, db_statement_timeout=0.3)
+
+
+def test_a_process_that_ends_takes_its_statements_along(
+    postgres: Postgres, database: str, proxy: Proxy, proxied_url: str
+) -> None:
+    async def main() -> None:
+        async with opened(proxied_url) as db:
+            work = asyncio.ensure_future(db.fetch(SLOW))
+            await asyncio.sleep(0.2)
+            proxy.delay = 0.1
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(main())
+    asyncio.run(gone(postgres, database))
 
 
 async def gone(postgres: Postgres, database: str) -> None:

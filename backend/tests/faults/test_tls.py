@@ -14,8 +14,9 @@ import pytest
 from src.blocking import Threads
 from src.connecting import connect, with_defaults
 from src.db import Database
+from src.errors import DatabaseUnavailableError
 from tests.faults.conftest import StartService
-from tests.faults.test_data_layer import ECHO, run
+from tests.faults.test_data_layer import ECHO, SLOW, gone, run
 from tests.support import certificates
 from tests.support.certificates import Files
 from tests.support.postgres_server import Postgres
@@ -70,3 +71,15 @@ def test_answers_in_tls_records_larger_than_libpq_reads_at_once(front: TlsFront,
 
     url = f"postgresql://postgres@localhost:{front.port}/{database}?sslmode=verify-full"
     run(f"{url}&sslrootcert={files.authority}", test, db_statement_timeout=3)
+
+
+def test_a_statement_is_cancelled_over_tls(front: TlsFront, postgres: Postgres, database: str, files: Files) -> None:
+    """The request carries the key that stops a connection; the front takes nothing in the clear."""
+
+    async def test(db: Database) -> None:
+        with pytest.raises(DatabaseUnavailableError):
+            await db.fetch(SLOW)
+        await gone(postgres, database)
+
+    url = f"postgresql://postgres@localhost:{front.port}/{database}?sslmode=verify-full"
+    run(f"{url}&sslrootcert={files.authority}", test, db_statement_timeout=0.3)
