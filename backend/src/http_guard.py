@@ -18,6 +18,7 @@ HEAD_SECONDS = 10.0
 MAX_FRAMING = 1024 * 1024  # bytes around and after a body: chunk sizes, trailers, what comes after the answer
 MAX_PIPELINED = 128  # requests; each costs some kilobytes as soon as it is parsed
 STALLED_SECONDS = 20.0
+LEAVE_SECONDS = 1.0  # after SIGTERM, for a request that is on its way
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -26,6 +27,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = True
+        self._leaving = False
         self._received = 0  # of this head, or around this body
         self._head_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
@@ -71,6 +73,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Leave the body out of the count, unless its request is answered and nobody will read it."""
@@ -94,6 +98,13 @@ class GuardedProtocol(HttpToolsProtocol):
         """Close an idle connection, also when the client has not read the last answer."""
         super().timeout_keep_alive_handler()
         self._watch_reading()
+
+    def shutdown(self) -> None:
+        """Answer one more request; uvicorn would reset a connection without one, though it may be on its way."""
+        self._leaving = True
+        if self.cycle:
+            self.cycle.keep_alive = False
+        self.loop.call_later(LEAVE_SECONDS, super().shutdown)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP like every other error."""

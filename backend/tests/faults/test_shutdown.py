@@ -72,6 +72,24 @@ def test_a_request_under_way_is_answered_and_new_ones_are_not_taken(
     assert postgres.execute("SELECT title FROM tasks", database) == [("under way",)]
 
 
+@BOTH
+def test_who_is_connected_is_answered_once_more_and_who_stays_idle_delays_nothing(
+    start_service: StartService, workers: int
+) -> None:
+    """A request may be on its way already when the process is told to stop, also on a connection without one yet."""
+    service = start_service(web_concurrency=workers)
+    service.wait_ready()
+    with clients(service, 20) as connected:
+        assert all(answered(client) for client in connected[:5])
+        service.signal(signal.SIGTERM)
+        eventually(lambda: _refuses(service.port), 5, "new connections are refused")
+        for client in connected[:10]:
+            client.sendall(HEALTH)
+        heads = [read_head(client) for client in connected[:10]]
+        assert all(head.startswith(b"http/1.1 200") and b"connection: close" in head for head in heads)
+        assert service.process.wait(4) == 0
+
+
 def _waiting(postgres: Postgres) -> bool:
     return bool(postgres.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
