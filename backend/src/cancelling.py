@@ -14,7 +14,7 @@ from typing import Any
 from psycopg2 import _psycopg
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 
-from src.stepwise import completed, usable
+from src.stepwise import completed, ready
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ async def _cancel(raw: Any) -> None:
         # Again while nothing happens: a request that overtakes its statement finds the server idle, and is lost.
         with suppress(TimeoutError):
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await usable(raw.fileno())
+                await ready(raw.fileno())
                 return
 
 

@@ -19,15 +19,15 @@ class Steps(Protocol):
 async def completed(steps: Steps) -> None:
     """Return when all steps are taken. Raises what `poll` raises."""
     while (state := steps.poll()) != POLL_OK:
-        await usable(steps.fileno(), writing=state == POLL_WRITE)
+        await ready(steps.fileno(), writing=state == POLL_WRITE)
 
 
-async def usable(descriptor: int, *, writing: bool = False) -> None:
+async def ready(descriptor: int, *, writing: bool = False) -> None:
     """Return when a socket, which nobody else watches, can be read or written."""
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    (loop.add_writer if writing else loop.add_reader)(descriptor, ready.set)
+    event = asyncio.Event()
+    (loop.add_writer if writing else loop.add_reader)(descriptor, event.set)
     try:
-        await ready.wait()
+        await event.wait()
     finally:
         (loop.remove_writer if writing else loop.remove_reader)(descriptor)

@@ -54,7 +54,7 @@ def test_a_locked_table_is_503_and_leaves_no_statement_behind(
         assert max(seconds for _, seconds in answers) < 8
         assert health < 1
         # What waited is cancelled, not left to run later: while the lock is still held, no statement waits for it.
-        eventually(lambda: not _waiting(postgres, SHARED), 5, "what waited is cancelled")
+        eventually(lambda: not postgres.waiting(SHARED), 5, "what waited is cancelled")
         settled(2, SHARED)  # the holder's, and at most one new one
     reply = httpx.get(f"{service.url}/api/alice/tasks", headers={"Authorization": f"Bearer {TOKEN}"})
     assert reply.status_code == 200
@@ -70,19 +70,13 @@ def test_deadlines_that_pass_all_at_once_leave_no_statement_behind(
     with postgres.connected(database, autocommit=False) as holder:
         holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
         asyncio.run(_stalled(service, postgres, database))
-        eventually(lambda: not _waiting(postgres, database), 5, "what waited is cancelled")
+        eventually(lambda: not postgres.waiting(database), 5, "what waited is cancelled")
 
 
 async def _stalled(service: ServiceProcess, postgres: Postgres, database: str) -> None:
     requests = [asyncio.ensure_future(_timed(service.port)) for _ in range(64)]
-    await asyncio.to_thread(eventually, lambda: _waiting(postgres, database) == 64, 3.5, "all wait for the lock", 0.01)
+    await asyncio.to_thread(eventually, lambda: postgres.waiting(database) == 64, 3.5, "all wait for the lock", 0.01)
     service.signal(signal.SIGSTOP)
     await asyncio.sleep(4)
     service.signal(signal.SIGCONT)
     assert {status for status, _ in await asyncio.gather(*requests)} == {503}
-
-
-def _waiting(postgres: Postgres, database: str) -> int:
-    """How many statements wait for a lock."""
-    waiting = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{database}'"
-    return int(postgres.execute(waiting)[0][0])

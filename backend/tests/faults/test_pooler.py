@@ -46,10 +46,9 @@ def test_a_statement_given_up_is_cancelled_behind_the_pooler(
 ) -> None:
     service = start_service(pooled_url, db_statement_timeout=1)
     service.wait_ready()
-    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{database}'"
     with postgres.connected(database, autocommit=False) as holder:
         holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
         assert_refused(create(service))
-        eventually(lambda: not postgres.execute(waiting), 5, "nothing waits for the lock any more")
+        eventually(lambda: not postgres.waiting(database), 5, "nothing waits for the lock any more")
     assert create(service).is_success
     assert postgres.execute("SELECT count(*) FROM tasks", database) == [(1,)]

@@ -61,7 +61,7 @@ def test_a_request_under_way_is_answered_and_new_ones_are_not_taken(
         holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
         with socket.create_connection(("127.0.0.1", service.port), timeout=20) as client:
             client.sendall(rendered("POST", "/api/alice/tasks", make_token("alice"), {"title": "under way"}))
-            eventually(lambda: _waiting(postgres), 10, "the statement waits for the lock")
+            eventually(lambda: postgres.waiting(database), 10, "the statement waits for the lock")
             service.signal(signal.SIGTERM)
             eventually(lambda: _refuses(service.port), 5, "new connections are refused")
             holder("COMMIT")
@@ -88,10 +88,6 @@ def test_who_is_connected_is_answered_once_more_and_who_stays_idle_delays_nothin
         heads = [read_head(client) for client in connected[:10]]
         assert all(head.startswith(b"http/1.1 200") and b"connection: close" in head for head in heads)
         assert service.process.wait(4) == 0
-
-
-def _waiting(postgres: Postgres) -> bool:
-    return bool(postgres.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
 
 def _refuses(port: int) -> bool:

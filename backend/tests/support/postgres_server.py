@@ -83,6 +83,12 @@ class Postgres:
         rows = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'")
         return int(rows[0][0])
 
+    def waiting(self, database: str) -> int:
+        """How many statements wait for a lock."""
+        lock = "wait_event_type = 'Lock'"
+        rows = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {lock} AND datname = '{database}'")
+        return int(rows[0][0])
+
     def _pg_ctl(self, *arguments: str) -> None:
         # Output goes nowhere: the server would inherit a pipe, and whoever reads it would wait for the server.
         subprocess.run(
