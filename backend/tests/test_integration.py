@@ -93,6 +93,18 @@ class TestCreate:
         assert [error["loc"] for error in response.json()["errors"]] == [["body", field]]
         assert titles(client) == []
 
+    @pytest.mark.parametrize("blanks", ["  ", "\t\n", "\u2003"])
+    def test_a_title_is_stripped_before_it_is_measured(self, client: httpx.Client, blanks: str) -> None:
+        assert create(client, f"{blanks}{'x' * 200}{blanks}")["title"] == "x" * 200
+
+    @pytest.mark.parametrize("text", ["  d  ", "\td\n", "a\r\nb\r\n", "\n", " ", "\u2003d\u2003"])
+    def test_a_description_is_kept_as_it_is(self, client: httpx.Client, text: str) -> None:
+        task = create(client, "x", description=text)
+        assert task["description"] == text
+        assert client.get(f"/tasks/{task['id']}").json() == task
+        other = create(client, "y")
+        assert client.put(f"/tasks/{other['id']}", json={"description": text}).json()["description"] == text
+
     @pytest.mark.parametrize("text", ['{"title":"\\ud83d"}', '{"title":"x","description":"\\udc00"}'])
     def test_lone_surrogates_are_refused(self, client: httpx.Client, text: str) -> None:
         response = client.post("/tasks", content=text, headers=JSON)
@@ -116,6 +128,27 @@ class TestList:
             create(client, title)
         in_order = ["Apple", "apple", "apple", "Banana", "banana", "dill", "Éclair", "egg", "zebra"]
         assert titles(client, sort="title") == in_order
+
+    @pytest.mark.parametrize(
+        "in_order",
+        [
+            ["Straße", "straw", "z"],
+            ["ά", "Ω", "\u0430", "Я"],  # the third is Cyrillic
+            ["αβ", "άγ", "Ω", "Ёж", "ёлка", "ель", "Я"],
+            ["dill", "Éclair", "egg", "Z", "Ω", "Я"],
+            ["A", "a", "Á", "á", "B"],
+        ],
+    )
+    def test_accents_and_other_scripts_stand_where_a_person_looks(
+        self, client: httpx.Client, in_order: list[str]
+    ) -> None:
+        for title in reversed(in_order):
+            create(client, title)
+        assert titles(client, sort="title") == in_order
+        changed = [create(client, "0") for _ in in_order]
+        for task, title in zip(changed, in_order, strict=True):
+            client.put(f"/tasks/{task['id']}", json={"title": title})
+        assert titles(client, sort="title") == [title for title in in_order for _ in range(2)]
 
     def test_equal_titles_come_in_the_order_of_their_ids(self, client: httpx.Client) -> None:
         ids = [create(client, "same")["id"] for _ in range(5)]
@@ -182,6 +215,59 @@ class TestUpdate:
         assert moment(changed["updated_at"]) > moment(task["updated_at"])
         assert changed["created_at"] == task["created_at"]
 
+    def test_no_description_and_an_empty_one_are_two_values(self, client: httpx.Client) -> None:
+        task = create(client, "a", description="d")
+        for text in (None, "", None, "d"):
+            changed = client.put(f"/tasks/{task['id']}", json={"description": text}).json()
+            assert changed["description"] == text
+            assert moment(changed["updated_at"]) > moment(task["updated_at"])
+            task = changed
+
+    @pytest.mark.parametrize(
+        ("method", "suffix", "body"),
+        [
+            ("PUT", "", {"title": "b"}),
+            ("PUT", "", {"description": "d"}),
+            ("PATCH", "/complete", None),
+            ("PATCH", "/complete", {"completed": True}),
+        ],
+    )
+    def test_updated_at_never_goes_backwards(
+        self, client: httpx.Client, database_url: str, method: str, suffix: str, body: Any
+    ) -> None:
+        """The clock of the database may have been put back, or another server may have become the primary."""
+        path = f"/tasks/{create(client, 'a')['id']}"
+        execute(database_url, f"UPDATE tasks SET updated_at = now() + interval '1 hour' WHERE id = {path[7:]}")
+        before = client.get(path).json()
+        changed = client.request(method, path + suffix, json=body).json()
+        assert moment(changed["updated_at"]) > moment(before["updated_at"])
+        assert client.get(path).json() == changed
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"title": "a\0b"},
+            {"title": "x" * 201},
+            {"title": " \u2003 "},
+            {"title": "b", "description": "a\0b"},
+            {"description": "a\0b"},
+            {"title": "b", "description": "y" * 1001},
+            {"description": "y" * 1001},
+        ],
+    )
+    def test_a_broken_rule_changes_nothing(self, client: httpx.Client, body: dict[str, str]) -> None:
+        task = create(client, "a", description="d")
+        response = client.put(f"/tasks/{task['id']}", json=body)
+        assert response.status_code == 422
+        assert [error["loc"] for error in response.json()["errors"]] == [["body", [*body][-1]]]
+        assert client.get(f"/tasks/{task['id']}").json() == task
+
+    def test_the_limits_themselves_are_allowed(self, client: httpx.Client) -> None:
+        task = create(client, "a")
+        body = {"title": f" {'x' * 200} ", "description": "😀" * 1000}
+        changed = client.put(f"/tasks/{task['id']}", json=body).json()
+        assert (changed["title"], changed["description"]) == ("x" * 200, "😀" * 1000)
+
     def test_a_body_cannot_complete_or_give_away_a_task(self, client: httpx.Client, user: str) -> None:
         task = create(client)
         body = {"completed": True, "user_id": "mallory", "id": 1, "created_at": "1999-01-01T00:00:00Z"}
@@ -210,6 +296,11 @@ class TestComplete:
         again = client.patch(f"/tasks/{task['id']}/complete", json={"completed": True}).json()
         assert done["completed"] is True
         assert again == done
+
+    def test_a_state_that_is_there_already_changes_nothing(self, client: httpx.Client) -> None:
+        task = create(client)
+        assert client.patch(f"/tasks/{task['id']}/complete", json={"completed": False}).json() == task
+        assert client.get(f"/tasks/{task['id']}").json() == task
 
     @pytest.mark.parametrize("body", ['{"completed": "yes"}', '{"completed": 1}', '{"completed": null}', "null", "[]"])
     def test_a_state_that_is_no_boolean_is_refused_and_toggles_nothing(self, client: httpx.Client, body: str) -> None:
@@ -244,6 +335,16 @@ class TestIsolation:
         answers = on_one_task(stranger, task["id"])
         assert {answer.status_code for answer in answers.values()} == {404}
         assert titles(stranger) == []
+        assert client.get(f"/tasks/{task['id']}").json() == task
+
+    @pytest.mark.parametrize("completed", [True, False])
+    def test_a_stranger_sets_no_state_either(
+        self, client: httpx.Client, stranger: httpx.Client, completed: bool
+    ) -> None:
+        task = create(client)
+        if not completed:
+            task = client.patch(f"/tasks/{task['id']}/complete").json()
+        assert stranger.patch(f"/tasks/{task['id']}/complete", json={"completed": completed}).status_code == 404
         assert client.get(f"/tasks/{task['id']}").json() == task
 
     def test_somebody_elses_task_and_no_task_look_the_same(self, client: httpx.Client, stranger: httpx.Client) -> None:
@@ -305,3 +406,43 @@ class TestIds:
 
     def test_the_largest_id_of_the_column_is_looked_up(self, client: httpx.Client) -> None:
         assert client.get(f"/tasks/{2**63 - 1}").status_code == 404
+
+    @pytest.mark.parametrize("spelling", ["0{}", "00{}", "+{}", "{}.0", "%20{}", "{}%20"])
+    def test_an_id_has_one_spelling(self, client: httpx.Client, spelling: str) -> None:
+        task = create(client)
+        for answer in on_one_task(client, spelling.format(task["id"])).values():
+            assert answer.status_code == 404
+        assert client.get(f"/tasks/{task['id']}").json() == task
+
+    def test_ids_go_on_beyond_32_bits(self, apart: Callable[..., tuple[httpx.Client, str]]) -> None:
+        client, url = apart()
+        execute(url, f"SELECT setval(pg_get_serial_sequence('tasks', 'id'), {2**31 - 2})")
+        made = [create(client, title) for title in "abc"]
+        assert [task["id"] for task in made] == [2**31 - 1, 2**31, 2**31 + 1]
+        key = {"Idempotency-Key": "k"}
+        keyed, again = (client.post("/tasks", json={"title": "d"}, headers=key).json() for _ in range(2))
+        assert keyed == again
+        for sort in ("created", "title"):
+            page = client.get("/tasks", params={"limit": 3, "sort": sort})
+            rest = client.get(str(page.url.join(page.links["next"]["url"])))
+            assert page.json() + rest.json() == [*made, keyed]
+        path = f"/tasks/{keyed['id']}"
+        assert client.put(path, json={"title": "x"}).json()["title"] == "x"
+        assert client.patch(f"{path}/complete").json()["completed"] is True
+        assert client.delete(path).status_code == 204
+
+
+class TestTimes:
+    def test_they_are_utc_whatever_the_database_prefers(self, apart: Callable[..., tuple[httpx.Client, str]]) -> None:
+        client, _ = apart(timezone="Asia/Tokyo", datestyle="SQL, DMY")
+        keyed = client.post("/tasks", json={"title": "a"}, headers={"Idempotency-Key": "k"})
+        task = create(client, "b")
+        for created in (keyed.json(), task):
+            assert abs((moment(created["created_at"]) - datetime.now(UTC)).total_seconds()) < 60
+        assert client.post("/tasks", json={"title": "a"}, headers={"Idempotency-Key": "k"}).json() == keyed.json()
+        changed = client.put(f"/tasks/{task['id']}", json={"title": "c"}).json()
+        assert changed["created_at"] == task["created_at"]
+        assert abs((moment(changed["updated_at"]) - datetime.now(UTC)).total_seconds()) < 60
+        assert client.get("/tasks").json() == [keyed.json(), changed]
+        page = client.get("/tasks", params={"limit": 1})
+        assert client.get(str(page.url.join(page.links["next"]["url"]))).json() == [changed]
