@@ -265,6 +265,13 @@ def test_a_good_token_is_accepted_again_and_again(
     assert [api.get("/tasks", headers=sent).status_code for _ in range(3)] == [200, 200, 200]
 
 
+@pytest.mark.parametrize("secret", ["é" * 32, "zażółć gęślą jaźń, 漢字 😀"], ids=["Latin-1", "beyond"])
+def test_a_secret_is_its_utf_8_bytes(database_url: str, secret: str) -> None:
+    with serve(settings_for(database_url, better_auth_secret=secret)) as running:
+        token = make_token(OWNER, key=secret.encode("utf-8"))
+        assert httpx.get(f"{running.url}/api/{OWNER}/tasks", headers=bearer(token), timeout=30).status_code == 200
+
+
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR", "Bearer  "])
 def test_the_scheme_may_be_written_in_any_case(api: httpx.Client, scheme: str) -> None:
     assert api.get("/tasks", headers={"Authorization": f"{scheme} {make_token(OWNER)}"}).status_code == 200

@@ -16,6 +16,7 @@ from tests.conftest import TLS, execute
 from tests.support.counting import CountingProxy
 from tests.support.server import Service, serve, settings_for
 from tests.support.tokens import bearer, make_token
+from tests.support.wire import read_head
 from tests.test_integration import JSON, create
 
 ORIGIN = "http://localhost:3000"
@@ -78,12 +79,18 @@ ERRORS: dict[str, tuple[int, Provoke]] = {
 def check_problem(response: httpx.Response, status: int) -> None:
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
     body = response.json()
     assert set(body) == {"type", "title", "status", "detail", "request_id"} | ({"errors"} if status == 422 else set())
     assert (body["type"], body["status"]) == ("about:blank", status)
     assert body["request_id"] == response.headers["X-Request-ID"]
     assert isinstance(body["title"], str)
     assert isinstance(body["detail"], str)
+
+
+def connected(service: Service) -> socket.socket:
+    address = urlsplit(service.url)
+    return socket.create_connection((address.hostname, address.port), timeout=10)
 
 
 def check_cors(response: httpx.Response) -> None:
@@ -164,8 +171,7 @@ class TestErrors:
         assert client.post("/tasks", content='{"title":"x"}', headers={"Content-Type": media}).status_code == 201
 
     def test_a_declared_size_over_the_limit_is_refused_before_the_body_comes(self, service: Service) -> None:
-        address = urlsplit(service.url)
-        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        with connected(service) as connection:
             connection.sendall(b"POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n")
             received = b""
             while chunk := connection.recv(65536):
@@ -179,6 +185,33 @@ class TestErrors:
         assert len(padded) == 65_536
         assert client.post("/tasks", content=padded, headers=JSON).status_code == 201
         check_problem(client.post("/tasks", content=padded + " ", headers=JSON), 413)
+
+    def test_the_limit_of_a_body_in_chunks_is_the_same(self, client: httpx.Client) -> None:
+        body = json.dumps({"title": "x"}).ljust(65_536).encode()
+        chunks = [body[start : start + 4096] for start in range(0, len(body), 4096)]
+        assert client.post("/tasks", content=iter(chunks), headers=JSON).status_code == 201
+        check_problem(client.post("/tasks", content=iter([*chunks, b" "]), headers=JSON), 413)
+        assert [task["title"] for task in client.get("/tasks").json()] == ["x"]
+
+    def test_a_head_over_the_limit_is_431(self, service: Service) -> None:
+        head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Large: "
+        with connected(service) as connection:
+            connection.sendall(head.ljust(32 * 1024 + 1, b"x"))  # and it has not ended yet
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+        status_line, _, rest = received.partition(b"\r\n")
+        assert status_line.startswith(b"HTTP/1.1 431 ")
+        assert json.loads(rest.partition(b"\r\n\r\n")[2])["status"] == 431
+
+    def test_a_large_head_in_two_pieces_is_served(self, service: Service, anonymous: httpx.Client) -> None:
+        head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Large: ".ljust(28_000, b"x") + b"\r\n\r\n"
+        with connected(service) as connection:
+            for _ in range(2):
+                connection.sendall(head[:27_000])
+                anonymous.get("/health")  # whose answer tells that the service has read the first piece
+                connection.sendall(head[27_000:])
+                assert read_head(connection).startswith(b"http/1.1 200 ")
 
     def test_a_wrong_method_learns_all_right_ones(self, client: httpx.Client, anonymous: httpx.Client) -> None:
         assert client.patch("/tasks").headers["Allow"] == "GET, POST"
@@ -208,11 +241,39 @@ class TestBrowsers:
         asked = {"Origin": origin, "Access-Control-Request-Method": "GET"}
         assert "Access-Control-Allow-Origin" not in anonymous.options("/api/a/tasks", headers=asked).headers
 
+    @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://localhost"])
+    def test_a_frontend_on_the_same_machine_is_allowed_by_default(
+        self, client: httpx.Client, anonymous: httpx.Client, origin: str
+    ) -> None:
+        asked = {"Origin": origin, METHOD: "GET"}
+        for response in (
+            client.get("/tasks", headers={"Origin": origin}),
+            anonymous.options("/api/a/tasks", headers=asked),
+        ):
+            assert response.status_code == 200
+            assert response.headers["Access-Control-Allow-Origin"] == origin
+
     def test_origins_come_from_the_settings(self, database_url: str) -> None:
         with serve(settings_for(database_url, cors_origins="https://a.example/, https://b.example")) as service:
             for origin, allowed in (("https://a.example", True), ("https://b.example", True), (ORIGIN, False)):
                 response = httpx.get(f"{service.url}/health", headers={"Origin": origin}, verify=TLS)
                 assert (response.headers.get("Access-Control-Allow-Origin") == origin) is allowed
+
+
+class TestBehindAProxy:
+    def test_addresses_have_the_prefix_that_it_strips(self, database_url: str, user: str) -> None:
+        with (
+            serve(settings_for(database_url, root_path="/todo")) as service,
+            httpx.Client(base_url=service.url, headers=bearer(make_token(user)), timeout=30, verify=TLS) as client,
+        ):
+            path = f"/api/{user}/tasks"
+            created = [client.post(path, json={"title": title}, headers=key) for title, key in (("a", {}), ("b", KEY))]
+            replayed = client.post(path, json={"title": "b"}, headers=KEY)
+            for response in (*created, replayed):
+                assert response.headers["Location"] == f"/todo{path}/{response.json()['id']}"
+            following = client.get(path, params={"limit": 1}).links["next"]["url"]
+            assert urlsplit(following).path == f"/todo{path}"
+            assert client.get(following.removeprefix("/todo")).json() == [created[1].json()]
 
 
 class TestRequestIds:
@@ -301,6 +362,23 @@ class TestRoundTrips:
         ]
         for method, path, request in operations:
             assert len(self.sent(counted, user, method, path, **request)) == 1, (method, path)
+
+    def test_a_write_whose_tag_matches_is_one_statement(self, counted: Counted, user: str) -> None:
+        service, _ = counted
+        base, headers = f"{service.url}/api/{user}", bearer(make_token(user))
+        with httpx.Client(base_url=base, headers=headers, verify=TLS) as client:
+            one = f"/{create(client)['id']}"
+            writes: list[tuple[str, str, Any]] = [
+                ("PUT", one, {"title": "y"}),
+                ("PUT", one, {}),
+                ("PATCH", f"{one}/complete", None),
+                ("DELETE", one, None),
+            ]
+            for method, path, body in writes:
+                seen = {"If-Match": client.get(f"/tasks{one}").headers["ETag"]}
+                sent = self.sent(counted, user, method, path, json=body, headers=seen)
+                assert len(sent) == 1, (method, sent)
+            assert client.get(f"/tasks{one}").status_code == 404, "all of them matched"
 
     def test_sixteen_clients_make_no_more(self, counted: Counted, user: str) -> None:
         service, proxy = counted

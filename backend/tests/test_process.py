@@ -23,6 +23,14 @@ FAULTS = {
         {"BETTER_AUTH_SECRET": "short"},
         "BETTER_AUTH_SECRET is weak; outside development it needs 32 random bytes or more",
     ),
+    "secret of 31 bytes": (
+        {"BETTER_AUTH_SECRET": "x" * 31},
+        "BETTER_AUTH_SECRET is weak; outside development it needs 32 random bytes or more",
+    ),
+    "weak secret beside a key set": (
+        {"BETTER_AUTH_SECRET": "short", "BETTER_AUTH_URL": "http://localhost:3000"},
+        "BETTER_AUTH_SECRET is weak; outside development it needs 32 random bytes or more",
+    ),
     "placeholder secret": (
         {"BETTER_AUTH_SECRET": "change-me-this-is-a-placeholder-for-development-only"},
         "BETTER_AUTH_SECRET is weak; outside development it needs 32 random bytes or more",
@@ -83,17 +91,21 @@ def test_sigterm_while_it_is_still_importing_ends_it_with_status_0(backend: Path
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_configuration_ends_it_with_status_3_and_one_sentence(backend: Path, fault: str, workers: str) -> None:
     changes, sentence = FAULTS[fault]
-    with process.start(backend, COMPLETE | changes | {"WEB_CONCURRENCY": workers}) as popen:
-        output, _ = popen.communicate(timeout=process.END_SECONDS)
-    assert popen.returncode == 3
+    status, output = process.ended(backend, COMPLETE | changes | {"WEB_CONCURRENCY": workers})
+    assert status == 3
     assert output == f"Configuration error: {sentence}\n"
+
+
+@pytest.mark.parametrize("secret", ["x" * 32, "ż" * 16], ids=["ASCII", "beyond"])
+def test_a_secret_of_32_bytes_is_enough(backend: Path, secret: str) -> None:
+    with process.running(backend, COMPLETE | {"BETTER_AUTH_SECRET": secret}) as server:
+        assert httpx.get(f"{server.url}/health").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["BETTER_AUTH_SECRET", "NEON_DB_URL"])
 def test_a_refused_value_is_not_repeated(backend: Path, name: str) -> None:
-    with process.start(backend, COMPLETE | {name: "hunter2"}) as popen:
-        output, _ = popen.communicate(timeout=process.END_SECONDS)
-    assert popen.returncode == 3
+    status, output = process.ended(backend, COMPLETE | {name: "hunter2"})
+    assert status == 3
     assert name in output
     assert "hunter2" not in output
 
@@ -113,9 +125,8 @@ def test_several_workers_serve_one_empty_database(backend: Path, new_database) -
 def test_a_taken_port_is_an_error(backend: Path, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:  # as the sockets of several workers are
         port = str(taken.getsockname()[1])
-        with process.start(backend, COMPLETE | {"PORT": port, "WEB_CONCURRENCY": workers}) as popen:
-            output, _ = popen.communicate(timeout=process.END_SECONDS)
-    assert popen.returncode != 0
+        status, output = process.ended(backend, COMPLETE | {"PORT": port, "WEB_CONCURRENCY": workers})
+    assert status != 0
     assert "Address already in use" in output
 
 

@@ -37,6 +37,16 @@ def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
+def ended(backend: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Start a server that must end by itself; return its exit status and what it said. Else it is killed."""
+    with start(backend, environment) as popen:
+        try:
+            output, _ = popen.communicate(timeout=END_SECONDS)
+        finally:
+            _kill(popen)
+    return popen.returncode, output
+
+
 class Process:
     """A running server process."""
 
@@ -64,5 +74,9 @@ def running(backend: Path, environment: dict[str, str]) -> Iterator[Process]:
         try:
             yield Process(popen)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(popen.pid, signal.SIGKILL)
+            _kill(popen)
+
+
+def _kill(popen: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(popen.pid, signal.SIGKILL)
