@@ -140,6 +140,10 @@ BAD_TOKENS: dict[str, Callable[[KeyServer], str | bytes]] = {
     "iat null": lambda _: by_secret(iat=None),
     "nbf tomorrow": lambda _: by_secret(nbf=time.time() + 86400),
     "nbf of an object": lambda _: by_secret(nbf={}),
+    "iat in 20 s": lambda _: by_secret(iat=time.time() + 20),
+    "nbf in 20 s": lambda _: by_secret(nbf=time.time() + 20),
+    "by key, iat in 20 s": lambda auth: auth.token(SIGNER, OWNER, iat=time.time() + 20),
+    "by key, nbf in 20 s": lambda auth: auth.token(SIGNER, OWNER, nbf=time.time() + 20),
     "no sub": lambda _: forged(HS256, {"id": OWNER, "userId": OWNER, "exp": 2**33}, SECRET.encode()),
     "e-mail verification": lambda _: forged(HS256, {"email": "a@b.c", "userId": OWNER, "exp": 2**33}, SECRET.encode()),
     "sub null": lambda _: by_secret(sub=None),
@@ -249,10 +253,12 @@ GOOD_TOKENS: dict[str, Callable[[KeyServer], str]] = {
     "key": lambda auth: auth.token(SIGNER, OWNER),
     "key, one aud of two": lambda auth: auth.token(SIGNER, OWNER, aud=["https://elsewhere.example", auth.url]),
     "key, a fraction for exp": lambda auth: auth.token(SIGNER, OWNER, exp=time.time() + 60.5),
+    "by secret, this side's clock is 5 s fast": lambda _: by_secret(exp=time.time() - 5),
     "this side's clock is 8 s fast": lambda auth: auth.token(SIGNER, OWNER, exp=time.time() - 8),
     "this side's clock is 8 s slow": lambda auth: auth.token(
         SIGNER, OWNER, iat=time.time() + 8, nbf=time.time() + 8, exp=time.time() + 900
     ),
+    "by secret, this side's clock is 8 s slow": lambda _: by_secret(iat=time.time() + 8, nbf=time.time() + 8),
     "almost 8 KiB": lambda auth: auth.token(SIGNER, OWNER, image="x" * 5600),
 }
 

@@ -5,6 +5,7 @@ import gzip
 import hmac
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -78,12 +79,13 @@ def gzipped(answer: Answer) -> Answer:
 
 
 class KeyServer(ThreadingHTTPServer):
-    """The endpoint on a real socket. `paths` are those that were asked for, in order."""
+    """The endpoint on a real socket. `paths` are those that were asked for, in order, and `times` when that was."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = Answer(b"", 404)
         self.paths: list[str] = []
+        self.times: list[float] = []  # seconds of a clock that is never set
         self.release = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -110,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: KeyServer
 
     def do_GET(self) -> None:
+        self.server.times.append(time.monotonic())
         self.server.paths.append(self.path)
         answer = self.server.answer
         if answer.pause:
