@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from src.rate_limit import _MAX_ADDRESSES, RateLimit
 from tests.conftest import execute
 from tests.support.server import Service, serve, settings_for
+from tests.support.shortened import shortened
 from tests.support.tokens import SECRET, bearer
 
 
@@ -48,6 +49,26 @@ def test_an_address_gets_a_few_tokens_a_minute(demo: Service) -> None:
     assert [answer.status_code for answer in answers] == [201] * 5 + [429]
     assert answers[-1].headers["Content-Type"] == "application/problem+json"
     assert answers[-1].headers["Retry-After"] == "60"
+
+
+def refused(service: Service) -> bool:
+    return httpx.post(f"{service.url}/demo/token").status_code == 429
+
+
+def test_after_a_while_an_address_gets_tokens_again(database_url: str) -> None:
+    with shortened(demo_period=3), serve(settings_for(database_url, demo_mode=True)) as service:
+        wait_until(lambda: refused(service))
+        wait_until(lambda: not refused(service))
+
+
+@pytest.mark.stress
+def test_who_waits_as_long_as_the_refusal_says_gets_a_token(demo: Service) -> None:
+    while not refused(demo):
+        pass
+    refusal = httpx.post(f"{demo.url}/demo/token")
+    assert refusal.status_code == 429
+    time.sleep(int(refusal.headers["Retry-After"]))
+    assert not refused(demo)
 
 
 def test_addresses_are_those_that_a_trusted_proxy_names(demo: Service) -> None:
