@@ -5,7 +5,7 @@ import os
 import uvicorn
 
 from dev import env, postgres
-from src.config import Settings, get_settings
+from src.config import get_settings, read_settings
 
 WELCOME = """
   Tasks API       http://localhost:{port}
@@ -18,7 +18,7 @@ WELCOME = """
 def main() -> None:
     """Serve until Ctrl+C or SIGTERM; the embedded PostgreSQL stops with the server."""
     env.ensure()
-    if Settings().neon_db_url:
+    if read_settings().neon_db_url:
         serve("as NEON_DB_URL says")
         return
     with postgres.running() as url:
@@ -39,6 +39,7 @@ def serve(database: str) -> None:
         root_path=settings.root_path,
         log_config=None,
         access_log=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=2,
     )
 

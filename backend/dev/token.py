@@ -6,7 +6,7 @@ import time
 
 import jwt
 
-from src.config import EXIT_MISCONFIGURED, Settings
+from src.config import EXIT_MISCONFIGURED, read_settings
 
 LIFETIME_HOURS = 12
 
@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("user", help="the user id that the token is for")
     parser.add_argument("--bare", action="store_true", help="print the token alone")
     arguments = parser.parse_args()
-    settings = Settings()
+    settings = read_settings()
     if not settings.development or not settings.better_auth_secret:
         sys.stderr.write("Tokens are made only in development (ENVIRONMENT=development) and with BETTER_AUTH_SECRET.\n")
         return EXIT_MISCONFIGURED

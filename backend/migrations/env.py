@@ -1,11 +1,15 @@
-"""Alembic's entry: runs the migrations on the connection that `src/schema.py` hands over, or on NEON_DB_URL."""
+"""Alembic's entry: runs the migrations on the connection that `src/postgres` hands over, or on NEON_DB_URL."""
+
+from functools import partial
 
 import psycopg2
-from alembic import context
+from alembic import command, context
 from sqlalchemy import Connection, NullPool, create_engine
 
 from src.config import get_settings
 from src.models import Task
+from src.postgres.schema import locked
+from src.postgres.title_renewal import renew
 
 
 def migrate(connection: Connection) -> None:
@@ -22,4 +26,6 @@ else:
     with create_engine(
         "postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool
     ).connect() as opened:
+        if context.config.cmd_opts and context.config.cmd_opts.cmd[0] is command.upgrade:
+            renew(partial(locked, opened))
         migrate(opened)

@@ -1,4 +1,4 @@
-"""`python -m src`: the production server. A faulty configuration ends it before any worker starts. Rank 11."""
+"""`python -m src`: the production server. A faulty configuration ends it before any worker starts."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from src.config import get_settings
 from src.log import configure_logging
-from src.server import serve
+from src.server.workers import serve
 
 
 def main() -> None:

@@ -1,24 +1,168 @@
-"""Settings: every value that differs between deployments, read once from the environment.
+"""Settings: every value that differs between deployments, read once from the environment, and judged here alone.
 
-`.env.example` documents each field for people. Rank 2.
+`.env.example` documents each field for people. First the kinds of values as people and platforms write them, then the
+settings, then how a start ends that must not go on. Every message says what is expected and never repeats the value.
 """
 
+import ipaddress
+import multiprocessing
+import os
+import re
+import socket
 import sys
+import time
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import uvicorn
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from src.origins import origin_of
-from src.setting_types import HttpUrl, Origins, Words
+from src.http.origins import bare_origin, base_url, frame_ancestor, origin_of, origin_pattern
+from src.postgres.conninfo import checked
 
-EXIT_MISCONFIGURED = 3
 MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
 PLACEHOLDER = "change-me"
 ENV_FILE = Path(__file__).resolve().parents[2] / ".env"
+EXIT_MISCONFIGURED = 3
+_PATIENCE = 1.0  # seconds
+
+_EXPECTED = {"int": "must be a whole number", "float": "must be a number", "bool": "must be true or false"}
+
+_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"  # the typographic ones come with copied text
+_COMMENT = re.compile(r"^#\s|\s#")
+_UNRESOLVED = re.compile(r"\$\{.*\}|\$\(.*\)|\{\{.*\}\}|\$[A-Z_][A-Z0-9_]*")
+_WORD = re.compile(r"[^\s\"'`*,;<>\\]+")
+_KEY = ("-----BEGIN ", "ssh-", "ecdsa-sha2-")
+
+
+def cleaned(name: str, value: object) -> object:
+    """Drop what surrounds a value; refuse what a shell or a reader of `.env` files would have taken away.
+
+    `docker run --env-file`, Compose, systemd and secret stores all leave something else of it.
+
+    Raises:
+        ValueError: with the name of the setting.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip("\ufeff").strip()
+    if text and name != "frame_ancestors" and (text[0] in _QUOTES or text[-1] in _QUOTES):
+        raise ValueError(f"{name.upper()} must have no quotes around it")
+    if _COMMENT.search(text):
+        raise ValueError(f"{name.upper()} must have no comment behind it")
+    if not text.isprintable():
+        raise ValueError(f"{name.upper()} must have no line end and no invisible character in it")
+    if _UNRESOLVED.fullmatch(text):
+        raise ValueError(f"{name.upper()} must be a value; the reference to one was not replaced")
+    return text
+
+
+def _each(judge: Callable[[str], str]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    return lambda words: tuple(judge(word) for word in words)
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    words = tuple(word.strip() for word in value.split(",") if word.strip())
+    if not words:
+        raise ValueError("must name something, or be empty for the default")
+    return words
+
+
+def _word(word: str) -> str:
+    """Take a name that a token is compared with, letter for letter; one that looks like a URL has to be one."""
+    if not _WORD.fullmatch(word):
+        raise ValueError("must be without blanks, quotes, wildcards and semicolons; commas only separate audiences")
+    if re.match(r"https?[:/]", word, re.IGNORECASE):
+        origin_of(word)
+    return word
+
+
+def _key_set(url: str) -> str:
+    origin_of(url)
+    return url
+
+
+def _ancestors(sources: tuple[str, ...]) -> tuple[str, ...]:
+    if "'none'" in sources and len(sources) > 1:
+        raise ValueError("must have nothing beside 'none'")
+    return tuple(frame_ancestor(source) for source in sources)
+
+
+def _in_case(change: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: change(value) if isinstance(value, str) else value)
+
+
+def _secret(secret: SecretStr) -> SecretStr:
+    if secret.get_secret_value().startswith(_KEY):
+        raise ValueError("must be a shared secret; for tokens that a private key signs, set BETTER_AUTH_URL")
+    return secret
+
+
+def _database(url: SecretStr) -> SecretStr:
+    checked(url.get_secret_value())
+    return url
+
+
+def _listenable(host: str) -> str:
+    """Ask the system whether this machine has the address; as uvicorn does it, with any port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as trial:
+            trial.bind((host, 0))
+    except (OSError, UnicodeError, TypeError):
+        raise ValueError("must be an address or a name of this machine: 127.0.0.1, 0.0.0.0, ::1") from None
+    return host
+
+
+def _proxies(value: str) -> str:
+    """Judge what uvicorn compares with the client's address; it takes a word that is none, and never finds it."""
+    words = [word.strip() for word in value.split(",")]
+    try:
+        for word in words if words != ["*"] else ():
+            ipaddress.ip_network(word)
+    except ValueError:
+        raise ValueError("must be * or IP addresses and networks, comma-separated: 10.0.0.0/8,::1") from None
+    return ",".join(words)
+
+
+def _prefix(path: str) -> str:
+    if not re.fullmatch(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("must begin with a / and not end with one, of letters, digits and -._~: /tasks")
+    return path
+
+
+def _writable(path: str | Path) -> str | Path:
+    """Open the file, as logging will; without waiting for a reader, if it is a pipe."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666))
+    except OSError:
+        raise ValueError("must be a file that can be written to, in a folder that exists") from None
+    return path
+
+
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
+KeySetUrl = Annotated[str, AfterValidator(_key_set)]
+Word = Annotated[str, AfterValidator(_word)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_each(_word))]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_each(bare_origin))]
+OriginPattern = Annotated[str, AfterValidator(origin_pattern)]
+Ancestors = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_ancestors)]
+LogFile = Annotated[Path, BeforeValidator(_writable)]
+Address = Annotated[str, AfterValidator(_listenable)]
+Proxies = Annotated[str, AfterValidator(_proxies)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Environment = Annotated[Literal["development", "production"], _in_case(str.lower)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _in_case(str.upper)]
+LogFormat = Annotated[Literal["text", "json"], _in_case(str.lower)]
 
 
 class Settings(BaseSettings):
@@ -26,15 +170,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    environment: Literal["development", "production"] = Field(
+    environment: Environment = Field(
         "production", description="`development` allows placeholder secrets and readable logs"
     )
-    better_auth_secret: SecretStr | None = Field(None, description="shared secret that verifies HS256 tokens")
-    better_auth_url: HttpUrl = Field(None, description="Better Auth's base URL: issuer, audience and JWKS")
-    better_auth_jwks_url: HttpUrl = Field(None, description="where the JWKS is, if not below BETTER_AUTH_URL")
-    better_auth_issuer: str | None = Field(None, description="expected `iss`, if not that origin")
+    better_auth_secret: Secret | None = Field(None, description="shared secret that verifies HS256 tokens")
+    better_auth_url: BaseUrl | None = Field(None, description="Better Auth's base URL: issuer, audience and JWKS")
+    better_auth_jwks_url: KeySetUrl | None = Field(None, description="where the JWKS is, if not below that")
+    better_auth_issuer: Word | None = Field(None, description="expected `iss`, if not that origin")
     better_auth_audience: Words = Field((), description="accepted `aud` values, if not that origin")
-    neon_db_url: SecretStr | None = Field(None, description="PostgreSQL URL, as Neon shows it")
+    neon_db_url: DatabaseUrl | None = Field(None, description="PostgreSQL URL, as Neon shows it")
     db_pool_size: int = Field(12, ge=1, le=64, description="connections of one worker process")
     db_queue_size: int = Field(512, ge=0, description="requests of one worker that may wait for a connection")
     db_queue_timeout: float = Field(2.0, gt=0, le=10, description="seconds to wait for a connection")
@@ -43,28 +187,29 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field(
         ("http://localhost:3000", "http://localhost"), description="browser origins that may call the API"
     )
-    frame_ancestors: Words = Field(
+    cors_origin_regex: OriginPattern | None = Field(None, description="pattern of more such origins")
+    frame_ancestors: Ancestors = Field(
         ("'self'", "https://huggingface.co", "https://*.hf.space"),
         description="pages that may show /docs in a frame",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe level logged")
-    log_format: Literal["text", "json"] | None = Field(
-        None, description="`text` or `json`; default: text in development, else json"
-    )
-    log_file: Path | None = Field(None, description="also log to this file; reopened when rotated away")
-    host: str = Field("127.0.0.1", description="address to listen on")
+    log_level: LogLevel = Field("INFO", description="least severe level logged")
+    log_format: LogFormat | None = Field(None, description="default: text in development, else json")
+    log_file: LogFile | None = Field(None, description="also log to this file; reopened when rotated away")
+    host: Address = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
-    root_path: str = Field("", pattern="^(/.*[^/])?$", description="path prefix that a proxy strips")
-    forwarded_allow_ips: str = Field("127.0.0.1", description="proxies whose X-Forwarded-* headers count; `*` = any")
+    root_path: Prefix = Field("", description="path prefix that a proxy strips")
+    forwarded_allow_ips: Proxies = Field(
+        "127.0.0.1", description="proxies whose X-Forwarded-* headers count; `*` = any"
+    )
+    keep_alive_seconds: int = Field(75, ge=1, le=3600, description="seconds that a client's idle connection lives")
     demo_mode: bool = Field(False, description="anybody may get a token for a new demo user")
     web_concurrency: int = Field(1, ge=1, le=64, description="worker processes")
 
-    @field_validator("neon_db_url")
+    @model_validator(mode="before")
     @classmethod
-    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("postgres://", "postgresql://", "postgresql+psycopg2://")):
-            raise ValueError("must start with postgresql:// or postgres://")
-        return url
+    def _without_wrapping(cls, given: dict[str, Any]) -> dict[str, Any]:
+        known = {name: cleaned(name, value) for name, value in given.items() if name in cls.model_fields}
+        return {name: value for name, value in known.items() if value != ""}
 
     @model_validator(mode="after")
     def _can_sign_demo_tokens(self) -> Self:
@@ -114,10 +259,10 @@ class Settings(BaseSettings):
 
     @cached_property
     def database_url(self) -> str:
-        """The URL as libpq reads it; its other parameters stay as they were given (pitfall: `sslmode`)."""
+        """The URL as libpq reads it; its other parameters stay as they were given."""
         if not self.neon_db_url:
             raise ValueError("NEON_DB_URL is empty: set it, or start the service with `make run`")
-        return "postgresql://" + self.neon_db_url.get_secret_value().split("://", 1)[1]
+        return checked(self.neon_db_url.get_secret_value())
 
 
 def weak(secret: str) -> bool:
@@ -127,21 +272,60 @@ def weak(secret: str) -> bool:
 
 @lru_cache
 def get_settings() -> Settings:
-    """Return the process's settings; a faulty one ends the process with one sentence and status 3."""
+    """Return what the service runs with; a faulty setting ends the process with one sentence and status 3."""
+    settings = read_settings()
     try:
-        settings = Settings()
         _ = settings.database_url  # refuse now, not at the first request
-    except ValidationError as error:
-        sys.stderr.write(f"Configuration error: {_sentence(error)}\n")
     except ValueError as error:
-        sys.stderr.write(f"Configuration error: {error}\n")
+        refuse(str(error))
+    return settings
+
+
+def read_settings() -> Settings:
+    """Return the settings, judged in the same way, but for a database that a tool may still bring."""
+    try:
+        check_env_file(Settings.model_config.get("env_file"))
+        return Settings()
+    except ValidationError as error:
+        refuse(complaint(error))
+    except (OSError, UnicodeDecodeError):
+        refuse(".env must be a readable text file in UTF-8")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """End the process; `sentence` begins with the name of the setting and holds nothing of its value."""
+    if _another_says_it():
+        time.sleep(_PATIENCE)  # The supervisor ends all as soon as one has ended, and the other may still be starting.
     else:
-        return settings
+        sys.stderr.write(f"Configuration error: {sentence}\n")
     raise SystemExit(EXIT_MISCONFIGURED)
 
 
-def _sentence(error: ValidationError) -> str:
+def _another_says_it() -> bool:
+    """Whether this is not the first of the workers that `uvicorn --workers` starts together: all read the same."""
+    number = multiprocessing.current_process().name.removeprefix("SpawnProcess-")
+    if not number.isdigit() or "uvicorn" not in sys.argv[0]:
+        return False
+    called = uvicorn.main.make_context("uvicorn", sys.argv[1:], resilient_parsing=True).params
+    together = 1 if called["reload"] else called["workers"] or int(os.environ.get("WEB_CONCURRENCY", "1"))
+    return 1 < int(number) <= together
+
+
+def complaint(error: ValidationError) -> str:
     """Return the first complaint in words, without the value: it may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     name = "_".join(str(part) for part in first["loc"][:1]).upper()
-    return f"{name} {first['msg']}".strip().replace("Value error, ", "")
+    expected = _EXPECTED.get(first["type"].split("_")[0], first["msg"].replace("Input should", "must"))
+    return f"{name} {expected}".strip().replace("Value error, ", "")
+
+
+def check_env_file(path: object) -> None:
+    """Refuse a line that cannot be parsed; who reads the settings from the file leaves it out, with a warning."""
+    if not isinstance(path, Path) or not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        wrong = next((binding.original for binding in parse_stream(file) if binding.error), None)
+    if wrong:
+        before = wrong.string[: -len(wrong.string.lstrip())]  # blank lines
+        line = wrong.line + before.count("\n")
+        refuse(f".env must have NAME=value in line {line}, with both quotes or none")

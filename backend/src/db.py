@@ -1,42 +1,119 @@
-"""The database as the services see it: `fetch` runs one prepared statement, in one round trip.
+"""The database: SQLAlchemy's engine with its pool and events, the session factory, and the bounds of an operation.
 
-Waiting for one of the pool's connections happens in the event loop, is bounded in number and time, and ends in 503.
-From its place on, a request has one deadline for everything: connecting, the statement, and the one repetition where
-that is surely harmless. Rank 5.
+A service calls `Database.run` with what it wants done in a session. That session is the operation's own: autocommitted,
+so that one statement is one transaction and one round trip, and closed before anybody looks at the result. A session
+of a `yield` dependency would hold its connection until the answer is sent, and have no second attempt.
 """
 
 import asyncio
+import itertools
 import logging
-from contextlib import suppress
-from typing import Any
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import psycopg2
-from psycopg2.errors import UndefinedTable
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg2 import errorcodes
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.util.concurrency import await_
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from src import schema
-from src.blocking import Threads
-from src.calls import Call
 from src.config import Settings
-from src.errors import AppError, DatabaseUnavailableError, UnknownSchemaError
-from src.faults import translated
-from src.pool import Pool
-from src.statement import Statement, T, one_row
+from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError, UnsuitableDatabaseError
+from src.postgres import schema
+from src.postgres.connecting import Connector
+from src.postgres.dialect import DRIVER, is_stale
+from src.postgres.faults import had_no_effect, judge, translated
+from src.postgres.limit import Limit
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Operation = Callable[[AsyncSession], Awaitable[T]]
+
 _RESTART_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach the database at start
 _MIGRATION_SECONDS = 600  # a longer silence is a dead network; the next attempt finds what was done
+_REPEAT_SECONDS = 0.005  # at most so long, times the number of attempts, until what was rolled back is tried again
 
-PING = Statement("SELECT 1", one_row, repeatable=True)
+_PING = text("SELECT 1")
+
+_READ_ONLY = (logging.WARNING, "database read-only")
+_WRITABLE = (logging.INFO, "database writable")
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """Return the engine; nothing is connected yet."""
+    engine = create_async_engine(
+        f"postgresql+{DRIVER}://",
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_size=settings.db_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.db_queue_timeout,
+        pool_use_lifo=True,  # what is not needed goes stale, and the server may end it
+        hide_parameters=True,
+        use_native_hstore=False,  # looking for the type would be three statements of each new connection
+    )
+    connector = Connector(settings.database_url, settings.db_connect_timeout)
+    events = engine.sync_engine
+    event.listen(events, "do_connect", lambda *_: _connect(connector))
+    event.listen(events, "connect", _note)
+    event.listen(events, "checkout", _check)
+    event.listen(events, "before_cursor_execute", _limit, retval=True)
+    event.listen(events, "handle_error", judge)
+    return engine
+
+
+def _connect(connector: Connector) -> Any:
+    """Open a connection in the event loop, names and all."""
+    _begin()
+    try:
+        return await_(connector.connect())
+    except (OSError, psycopg2.Error) as error:
+        # The driver's text may hold the host and the user; its class says enough.
+        logger.warning("database unreachable", extra={"reason": type(error).__name__})
+        raise
+
+
+def _note(_connection: Any, record: Any) -> None:
+    record.info.update(opened=asyncio.get_running_loop().time(), new=True)
+
+
+def _check(connection: Any, record: Any, _proxy: Any) -> None:
+    """Notice without a round trip that the server has hung up; SQLAlchemy then opens another connection."""
+    _begin()
+    # A new one is taken as it is: after two that are refused here, SQLAlchemy would not try a third.
+    if not record.info.pop("new", False) and is_stale(connection):
+        raise DisconnectionError
+
+
+def _limit(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_context: Any) -> tuple[str, Any]:
+    """Let the server give up as well, in the same message: no round trip, and nothing that outlives the statement."""
+    if limit := Limit.current():
+        statement = f"SET LOCAL statement_timeout={limit.milliseconds};{statement}"
+    return statement, parameters
+
+
+def _begin() -> None:
+    """Start an operation's time: its wait for a place in the pool is over."""
+    if limit := Limit.current():
+        limit.begin()
 
 
 class Database:
-    """The connections of one process."""
+    """The engine and the sessions of one process."""
 
     def __init__(self, settings: Settings) -> None:
+        self.engine = create_engine(settings)
+        self.sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, autoflush=False)
         self._queue_seconds = settings.db_queue_timeout
-        self._pool = Pool(settings)
+        self._statement_seconds = settings.db_statement_timeout
+        self._places = settings.db_pool_size + settings.db_queue_size
+        self._read_only = False
         self._ready = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
 
@@ -45,24 +122,30 @@ class Database:
         self._preparing = asyncio.create_task(self._prepare())
 
     async def close(self) -> None:
-        """Hang up all idle connections; the others follow when their statement ends."""
+        """Hang up."""
         if self._preparing:
             self._preparing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._preparing
         self._ready.clear()
-        await self._pool.close()
+        await self.engine.dispose()
 
-    async def fetch(self, statement: Statement[T], /, **parameters: Any) -> T:
-        """Run one statement on one connection and return what it reads.
+    async def run(self, operation: Operation[T], *, repeatable: bool = False) -> T:
+        """Do something in a session of its own, within bounds of number and time, and return what it returns.
+
+            task = await database.run(lambda session: session.scalar(GET, {"task_id": 17}), repeatable=True)
+
+        Args:
+            operation: what to do; nothing but statements of the session, since it may be done again.
+            repeatable: whether doing it twice equals doing it once, so that it may follow a lost connection.
 
         Raises:
             DatabaseUnavailableError: no connection, no place in the queue, or no answer in time.
-            psycopg2.Error: the statement itself is at fault.
+            DatabaseFaultError: the statement itself is at fault.
         """
         if not self._ready.is_set():
             await self._until_ready()
-        return await self._run(statement, parameters)
+        return await self._bounded(operation, repeatable)
 
     async def ping(self) -> None:
         """Make one round trip.
@@ -70,7 +153,7 @@ class Database:
         Raises:
             DatabaseUnavailableError: it failed, or the schema is not there yet.
         """
-        await self.fetch(PING)
+        await self.run(lambda session: session.scalar(_PING), repeatable=True)
 
     async def _until_ready(self) -> None:
         """Let a request that comes with the start of the process wait for the schema, not fail."""
@@ -80,39 +163,84 @@ class Database:
         except TimeoutError:
             raise DatabaseUnavailableError from None
 
-    async def _run(self, statement: Statement[T], parameters: dict[str, Any]) -> T:
-        call = Call(statement, parameters)
-        self._pool.submit(call)
+    async def _bounded(self, operation: Operation[T], repeatable: bool) -> T:
+        with self._place():
+            try:
+                async with Limit(self._statement_seconds):
+                    result = await self._attempts(operation, repeatable)
+            except (OSError, PoolTimeoutError, DBAPIError) as error:  # TimeoutError is an OSError
+                failure = translated(error)
+            else:
+                if not repeatable:
+                    self._note_writes(refused=False)
+                return result
+        if isinstance(failure, ReadOnlyDatabaseError):
+            self._note_writes(refused=True)
+        # Not from within: the texts of PostgreSQL and SQLAlchemy quote values, and a log shows what an error came from.
+        raise failure
+
+    def _note_writes(self, *, refused: bool) -> None:
+        """Say once when the database begins to refuse writes, and once when it takes them again."""
+        if refused is not self._read_only:
+            self._read_only = refused
+            logger.log(*_READ_ONLY if refused else _WRITABLE)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Bound how many run and wait; the pool bounds only how many run, and how long the others wait."""
+        if not self._places:
+            raise DatabaseUnavailableError
+        self._places -= 1
         try:
-            answer: T = await call.answer
-        except psycopg2.Error as error:
-            raise translated(error) from error
-        except asyncio.CancelledError:
-            self._pool.withdraw(call)
-            raise
-        else:
-            return answer
+            yield
+        finally:
+            self._places += 1
+
+    async def _attempts(self, operation: Operation[T], repeatable: bool) -> T:
+        """Repeat what surely had no effect, and once what may have it twice; the deadline stays the same."""
+        lost = False
+        attempt = 0
+        while True:
+            try:
+                async with self.sessions() as session:
+                    return await operation(session)
+            except DBAPIError as error:
+                again = had_no_effect(error) or (repeatable and error.connection_invalidated)
+                if not again or (lost and error.connection_invalidated):
+                    raise
+                lost = error.connection_invalidated
+            attempt += 1
+            await asyncio.sleep(random.uniform(0, _REPEAT_SECONDS * attempt))  # noqa: S311  # nothing secret depends on it
 
     async def _prepare(self) -> None:
         """Ensure the schema, however long the database takes to appear."""
-        failures = 0
-        while not self._ready.is_set():
+        said = ""
+        for pause in itertools.chain(_RESTART_PAUSES, itertools.repeat(_RESTART_PAUSES[-1])):
             try:
                 await self._ensure_schema()
-            except (psycopg2.Error, SQLAlchemyError, AppError, UnknownSchemaError, TimeoutError) as error:
-                logger.warning("database not ready", extra={"reason": schema.reason(error)})
-                await asyncio.sleep(_RESTART_PAUSES[min(failures, len(_RESTART_PAUSES) - 1)])
-                failures += 1
+            except Exception as error:  # noqa: BLE001  # whatever it is, a process that is not ready must say why
+                reason = _reason(error)
+                if reason != said:
+                    logger.warning("database not ready", extra={"reason": reason})
+                said = reason
+                await asyncio.sleep(pause)
             else:
                 self._ready.set()
                 logger.info("database ready")
+                return
 
     async def _ensure_schema(self) -> None:
-        """Recognise the usual case by one statement; the rest is done elsewhere, by blocking code in a thread."""
+        """Recognise the usual case by one statement."""
         try:
-            if await self._run(schema.VERSION, {}) == (schema.HEAD,):
+            if await self._bounded(lambda session: session.scalar(schema.CURRENT), repeatable=True) == schema.EXPECTED:
                 return
-        except UndefinedTable:
-            pass
+        except DatabaseFaultError as error:
+            if error.sqlstate != errorcodes.UNDEFINED_TABLE:
+                raise
         async with asyncio.timeout(_MIGRATION_SECONDS):
-            await Threads(1).run(schema.ensure, self._pool.dsn)
+            await schema.ensure(self.engine)
+
+
+def _reason(error: Exception) -> str:
+    """Say why the schema is not ready, without the driver's text: that may name hosts and users."""
+    return str(error) if isinstance(error, UnsuitableDatabaseError | DatabaseFaultError) else type(error).__name__

@@ -1,19 +1,21 @@
 """What the routes ask for: the caller, proven and compared with the path, and that caller's task service.
 
 All `async def` and free of I/O (but for a fetch of unknown signing keys). FastAPI solves these before it looks at
-the rest of a request, so a caller without a valid token learns nothing about ids, queries or fields. Rank 7.
+the rest of a request, so a caller without a valid token learns nothing about ids, queries or fields.
 """
 
 import re
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
-from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
-from fastapi.security.base import SecurityBase
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BeforeValidator
 
+from src.auth.tokens import TokenVerifier
+from src.db import Database
 from src.errors import NotAuthenticatedError, TaskNotFoundError, UserMismatchError
-from src.models import EXAMPLE_USER
+from src.http.conditions import IfMatch, NotIfMatch, versions
+from src.models import EXAMPLE_USER, Versions
 from src.services.tasks import TaskService
 
 MAX_ID = 2**63 - 1
@@ -22,7 +24,29 @@ _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 UserId = Annotated[str, Path(description="The owner: the `sub` of the token", examples=[EXAMPLE_USER])]
 
 
-async def get_current_user(request: Request, user_id: str) -> str:
+async def get_database(request: Request) -> Database:
+    """Return the process's database."""
+    database: Database = request.app.state.database
+    return database
+
+
+DatabaseDep = Annotated[Database, Depends(get_database)]
+
+# Not `auto_error`: its 401 depends on FastAPI's version, and ours is a problem document.
+bearer = HTTPBearer(
+    scheme_name="bearerAuth",
+    bearerFormat="JWT",
+    description=(
+        "A JWT of your Better Auth server: `(await authClient.token()).data.token` in the browser, or "
+        "`GET /api/auth/token` with the session cookie.\n\nOn a development machine: `make token USER=alice`."
+    ),
+    auto_error=False,
+)
+
+
+async def get_current_user(
+    request: Request, user_id: UserId, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> str:
     """Return the user who asks, proven by a bearer token, who is the user of the path.
 
     Raises:
@@ -30,42 +54,31 @@ async def get_current_user(request: Request, user_id: str) -> str:
         InvalidTokenError: a token that cannot be accepted.
         UserMismatchError: it belongs to somebody else.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = credentials.credentials.strip() if credentials else ""
+    if not token:
         raise NotAuthenticatedError
-    user: str = await request.app.state.verifier.user_of(token.strip())
-    if user != user_id:
+    verifier: TokenVerifier = request.app.state.verifier
+    if await verifier.user_of(token) != user_id:
         raise UserMismatchError
-    return user
+    return user_id
 
 
-class OwnTasks(SecurityBase):
-    """The caller's task service, which can see and touch that user's tasks only.
-
-    One dependency that calls `get_current_user`, not three on top of each other with FastAPI's HTTPBearer below:
-    each level that FastAPI solves costs about 5 % of a request. This class says what HTTPBearer would to OpenAPI.
-    """
-
-    def __init__(self) -> None:
-        self.scheme_name = "bearerAuth"
-        self.model = HTTPBearerModel(
-            bearerFormat="JWT",
-            description=(
-                "A JWT of your Better Auth server: `(await authClient.token()).data.token` in the browser, or "
-                "`GET /api/auth/token` with the session cookie.\n\nOn a development machine: `make token USER=alice`."
-            ),
-        )
-
-    async def __call__(self, request: Request, user_id: UserId) -> TaskService:
-        """Authenticate, then return the service."""
-        return TaskService(request.app.state.database, await get_current_user(request, user_id))
+CurrentUser = Annotated[str, Depends(get_current_user)]
 
 
-TaskServiceDep = Annotated[TaskService, Depends(OwnTasks())]
+async def get_task_service(user: CurrentUser, database: DatabaseDep) -> TaskService:
+    """Return the caller's task service, which can see and touch that user's tasks only."""
+    return TaskService(database, user)
+
+
+TaskServiceDep = Annotated[TaskService, Depends(get_task_service)]
 
 
 def _task_id(text: object) -> int:
-    """Read a task id; what cannot be one names no task, so it is a 404 and never a 422."""
+    """Read a task id; what cannot be one names no task, so it is a 404 and never a 422.
+
+    pydantic makes a validation error of a ValueError only; this error passes through it to our handler.
+    """
     if not isinstance(text, str) or not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise TaskNotFoundError
     return int(text)
@@ -78,9 +91,17 @@ TaskId = Annotated[
     Path(description="The task's `id`", examples=[17], json_schema_extra={"minimum": 1, "maximum": 2**53 - 1}),
 ]
 
-IfNoneMatch = Annotated[str | None, Header(description="Entity tags the client has: 304 if one is current")]
-IfMatch = Annotated[str | None, Header(description="Entity tags: 412 unless one is current (RFC 9110)")]
-IdempotencyKey = Annotated[
+
+async def get_preconditions(
+    _: CurrentUser, task_id: TaskId, if_match: IfMatch = None, if_none_match: NotIfMatch = None
+) -> Versions | None:
+    """Return what the client allows the task to be when it is written; None where it does not say."""
+    return versions(task_id, if_match, if_none_match)
+
+
+Preconditions = Annotated[Versions | None, Depends(get_preconditions)]
+
+IdempotencyKeyHeader = Annotated[
     str | None,
     Header(description="1 to 255 visible ASCII characters that make a retry harmless", pattern=r"^[\x21-\x7e]{1,255}$"),
 ]

@@ -1,4 +1,4 @@
-"""Errors that the service raises on purpose; only `error_handlers.py` turns them into HTTP.
+"""Errors that the service raises on purpose; only `http/error_handlers.py` turns them into HTTP.
 
 AppError
 ├── NotAuthenticatedError     401  no bearer token was sent
@@ -7,14 +7,15 @@ AppError
 ├── UserMismatchError         403  the path names another user
 ├── TaskNotFoundError         404  no such task of this user
 ├── IdempotencyConflictError  409  an Idempotency-Key came back with another body
-├── PreconditionFailedError   412  the task is no longer what If-Match names
-├── InvalidParameterError     422  a value that only we can judge (cursor, Idempotency-Key)
+├── PreconditionFailedError   412  the task is not in a state that If-Match or If-None-Match allows
+├── InvalidParameterError     422  a value that only we can judge, as a cursor
 ├── TooManyRequestsError      429  a limit of the demonstration
 └── UnavailableError          503  try again later
     ├── DatabaseUnavailableError   the database cannot be reached, or is at its limit
+    │   └── ReadOnlyDatabaseError  … or takes no writes
     └── KeysUnavailableError       no signing key was ever fetched
 
-Rank 0: imports nothing of ours.
+UnsuitableDatabaseError and DatabaseFaultError are no AppErrors: what nobody planned for is a 500.
 """
 
 from http import HTTPStatus
@@ -77,7 +78,7 @@ class IdempotencyConflictError(AppError):
 
 
 class PreconditionFailedError(AppError):
-    """If-Match names a state that the task is not in (RFC 9110, section 13.1.1)."""
+    """The task is not in a state that If-Match or If-None-Match allows (RFC 9110, section 13.1)."""
 
     status = HTTPStatus.PRECONDITION_FAILED
     detail = "Task has changed since it was read"
@@ -115,6 +116,10 @@ class DatabaseUnavailableError(UnavailableError):
     detail = "Database is temporarily unavailable"
 
 
+class ReadOnlyDatabaseError(DatabaseUnavailableError):
+    """The database takes no writes at the moment; reads are served."""
+
+
 class KeysUnavailableError(UnavailableError):
     """The auth server never gave us its keys, so a token can be neither accepted nor refused."""
 
@@ -122,5 +127,16 @@ class KeysUnavailableError(UnavailableError):
     headers: ClassVar = {"Retry-After": "5"}
 
 
-class UnknownSchemaError(RuntimeError):
-    """The database holds tables of our names that we did not make."""
+class UnsuitableDatabaseError(RuntimeError):
+    """The database cannot hold the contract: tables of our names that we did not make, or an encoding but UTF8."""
+
+
+class DatabaseFaultError(RuntimeError):
+    """The database refused a statement for a reason that is our fault; only the SQLSTATE tells which.
+
+    The text of PostgreSQL and of SQLAlchemy quotes values, so it goes no further than `db.py`.
+    """
+
+    def __init__(self, sqlstate: str) -> None:
+        self.sqlstate = sqlstate
+        super().__init__(f"SQLSTATE {sqlstate}")

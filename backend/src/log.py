@@ -1,7 +1,7 @@
 """Logging for every logger of the process: readable text in development, one JSON object a line elsewhere.
 
 Call sites give an event name and fields (`logger.info("request", extra={"status": 200})`). Tokens, secrets,
-bodies and database URLs are never given. Rank 3.
+bodies and database URLs are never given.
 """
 
 import itertools

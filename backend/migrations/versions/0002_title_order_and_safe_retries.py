@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from src.title_order import title_key
+from src.postgres.title_order import title_key
 
 revision = "0002"
 down_revision = "0001"

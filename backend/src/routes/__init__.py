@@ -1,5 +1,5 @@
-"""The HTTP operations, in one list. Rank 9."""
+"""The HTTP operations: paths, statuses, headers and parameters, a few lines each. No SQL, no `except`.
 
-from src.routes import docs, health, tasks
-
-routes = [*tasks.router.routes, *health.router.routes, *docs.router.routes]
+`main.py` includes each module's `router`. A handler gets the service it asks from `dependencies`. May import
+`dependencies`, `openapi`, `http`, `models` and `errors`.
+"""

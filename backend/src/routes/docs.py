@@ -1,4 +1,4 @@
-"""The interactive documentation, all of it from this process: page, assets, document, icon. Rank 6.
+"""The interactive documentation, all of it from this process: page, assets, document, icon.
 
 Nothing here depends on where the service is mounted: the page asks for everything by relative addresses, so it works
 below any prefix. Its policy allows no other host and no inline script.
@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from src.etags import etag_of, names
-from src.problems import NO_SNIFFING
+from src.http.conditions import etag_of_body, names
+from src.http.problems import NO_SNIFFING
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,7 +58,7 @@ def _served(request: Request, name: str, headers: dict[str, str]) -> Response:
     packed = "gzip" in request.headers.get("accept-encoding", "")
     etag = f'"{asset.etag}-gzip"' if packed else f'"{asset.etag}"'
     headers = {**NO_SNIFFING, **_CACHING, "ETag": etag, **headers}
-    if names(request.headers.get("if-none-match", ""), etag):
+    if names(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     encoding = {"Content-Encoding": "gzip"} if packed else {}
     return Response(asset.packed if packed else asset.plain, 200, {**headers, **encoding}, _TYPES[name])
@@ -94,8 +94,8 @@ def favicon(request: Request) -> Response:
 def openapi(request: Request) -> Response:
     """Serve the OpenAPI document."""
     content = json.dumps(request.app.openapi(), ensure_ascii=False).encode()
-    headers = {**NO_SNIFFING, "Cache-Control": "no-cache", "ETag": etag_of(content)}
-    if names(request.headers.get("if-none-match", ""), headers["ETag"]):
+    headers = {**NO_SNIFFING, "Cache-Control": "no-cache", "ETag": etag_of_body(content)}
+    if names(request.headers.getlist("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, "application/json")
 

@@ -1,12 +1,14 @@
-"""Is the process alive, and can it serve? Rank 8."""
+"""Is the process alive, and can it serve: what load balancers and monitors ask."""
 
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from src.dependencies import DatabaseDep
 from src.errors import DatabaseUnavailableError
-from src.problems import responses_for
+from src.http.problems import responses_for
+from src.openapi.operations import answers
 
 router = APIRouter(tags=["health"])
 
@@ -24,7 +26,13 @@ class Readiness(BaseModel):
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", operation_id="getHealth", summary="Liveness")
+@router.get(
+    "/health",
+    operation_id="getHealth",
+    summary="Liveness",
+    response_description="Alive",
+    responses=answers(200, {"status": "ok"}),
+)
 async def health() -> Health:
     """Tell that the process answers. Never touches the database: a probe would keep it from going to sleep."""
     return Health()
@@ -35,10 +43,11 @@ async def health() -> Health:
     "/health/ready",
     operation_id="getReadiness",
     summary="Readiness",
-    responses=responses_for(DatabaseUnavailableError),
+    response_description="Ready",
+    responses=responses_for(DatabaseUnavailableError) | answers(200, {"status": "ready"}),
 )
-async def ready(request: Request, response: Response) -> Readiness:
+async def ready(database: DatabaseDep, response: Response) -> Readiness:
     """Tell whether tasks can be served now, by one round trip to the database."""
     response.headers["Cache-Control"] = "no-store"
-    await request.app.state.database.ping()
+    await database.ping()
     return Readiness()

@@ -1,10 +1,10 @@
-"""The six operations on tasks. A handler gets its service, asks it one thing and wraps the answer. Rank 8."""
+"""The operations on tasks. A handler gets its service, asks it one thing and says how the answer looks."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
-from src.dependencies import IdempotencyKey, IfMatch, IfNoneMatch, TaskId, TaskServiceDep, UserId
+from src.dependencies import IdempotencyKeyHeader, Preconditions, TaskId, TaskServiceDep
 from src.errors import (
     AppError,
     DatabaseUnavailableError,
@@ -15,12 +15,12 @@ from src.errors import (
     TaskNotFoundError,
     UserMismatchError,
 )
-from src.etags import required_tags
-from src.models import TaskCompletion, TaskCreate, TaskResponse, TaskUpdate
-from src.problems import responses_for
-from src.queries import TaskListQuery
-from src.responses import json_response, location_of, next_link
-from src.strict_json import StrictJSONRoute
+from src.http.bodies import StrictJSONRoute
+from src.http.conditions import AnswerDep, tagged
+from src.http.pages import location_of, next_link
+from src.http.problems import responses_for
+from src.models import EXAMPLE_TASK, Task, TaskCompletion, TaskCreate, TaskListQuery, TaskResponse, TaskUpdate
+from src.openapi.operations import CREATED_LINKS, answers, examples
 
 _EVERYWHERE: tuple[type[AppError], ...] = (InvalidTokenError, UserMismatchError, DatabaseUnavailableError)
 
@@ -34,15 +34,27 @@ router = APIRouter(
     operation_id="listTasks",
     summary="List tasks",
     response_model=list[TaskResponse],
-    responses=responses_for(InvalidParameterError),
+    response_description="The tasks, or one page of them",
+    responses=responses_for(InvalidParameterError)
+    | answers(
+        200,
+        [EXAMPLE_TASK, {**EXAMPLE_TASK, "id": 18, "title": "Call the dentist", "description": None}],
+        headers=("ETag", "Cache-Control", "Link"),
+        conditional=True,
+    ),
 )
 async def list_tasks(
-    request: Request, tasks: TaskServiceDep, query: Annotated[TaskListQuery, Query()], if_none_match: IfNoneMatch = None
+    request: Request,
+    tasks: TaskServiceDep,
+    query: Annotated[TaskListQuery, Query()],
+    answer: AnswerDep,
 ) -> Response:
     """Return the user's tasks. With `limit`, the header `Link` leads to the next page while there is one."""
     page = await tasks.list(query)
-    headers = {"Link": next_link(request, page.next_cursor)} if page.next_cursor else None
-    return json_response(page.body, headers=headers, if_none_match=if_none_match)
+    # Rendered by PostgreSQL; `response_model` is for the document.
+    return answer.list(
+        page.body, {"Link": next_link(request, tasks.owner, page.next_cursor)} if page.next_cursor else {}
+    )
 
 
 @router.post(
@@ -51,17 +63,36 @@ async def list_tasks(
     summary="Create a task",
     status_code=201,
     response_model=TaskResponse,
-    responses=responses_for(IdempotencyConflictError, InvalidParameterError),
+    response_description="The new task, or with `Idempotency-Replayed` the one that the key made before",
+    responses=responses_for(IdempotencyConflictError, InvalidParameterError)
+    | answers(
+        201,
+        EXAMPLE_TASK,
+        headers=("ETag", "Cache-Control", "Location", "Idempotency-Replayed"),
+        links=CREATED_LINKS,
+    ),
 )
-async def create_task(
-    request: Request, user_id: UserId, tasks: TaskServiceDep, task: TaskCreate, idempotency_key: IdempotencyKey = None
-) -> Response:
+async def create_task(  # FastAPI gives each by its name
+    request: Request,
+    response: Response,
+    tasks: TaskServiceDep,
+    task: Annotated[
+        TaskCreate,
+        Body(
+            openapi_examples=examples(
+                full=("With a description", {"title": "Buy milk", "description": "Two litres, oat"}),
+                short=("A title is enough", {"title": "Call the dentist"}),
+            )
+        ),
+    ],
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Task:
     """Create a task. The same `Idempotency-Key` and body again return the same task and create nothing."""
-    created = await (tasks.create_once(task, idempotency_key) if idempotency_key else tasks.create(task))
-    headers = {"Location": location_of(request, user_id, created.id)}
-    if created.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return json_response(created.body, 201, headers)
+    created, fresh = await tasks.create(task, idempotency_key)
+    response.headers["Location"] = location_of(request, tasks.owner, created.id)
+    if not fresh:
+        response.headers["Idempotency-Replayed"] = "true"
+    return tagged(response, created)
 
 
 @router.get(
@@ -69,17 +100,19 @@ async def create_task(
     operation_id="getTask",
     summary="Read a task",
     response_model=TaskResponse,
-    responses=responses_for(TaskNotFoundError),
+    response_description="The task",
+    responses=responses_for(TaskNotFoundError)
+    | answers(200, EXAMPLE_TASK, headers=("ETag", "Cache-Control"), conditional=True),
 )
-async def get_task(tasks: TaskServiceDep, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
+async def get_task(tasks: TaskServiceDep, task_id: TaskId, answer: AnswerDep) -> Task | Response:
     """Return one task."""
-    return json_response(await tasks.get(task_id), if_none_match=if_none_match)
+    return answer.task(await tasks.get(task_id))
 
 
 # Not `| None`: a body of `null` is no object, and must not toggle by accident.
 _TOGGLE = TaskCompletion()
 
-_WRITING = responses_for(TaskNotFoundError, PreconditionFailedError)
+_WRITING: dict[int | str, dict[str, Any]] = responses_for(TaskNotFoundError, PreconditionFailedError)
 
 
 @router.put(
@@ -87,13 +120,32 @@ _WRITING = responses_for(TaskNotFoundError, PreconditionFailedError)
     operation_id="updateTask",
     summary="Change title or description",
     response_model=TaskResponse,
-    responses=_WRITING | responses_for(InvalidParameterError),
+    response_description="The task as it is now",
+    responses=_WRITING
+    | responses_for(InvalidParameterError)
+    | answers(
+        200,
+        {**EXAMPLE_TASK, "title": "Buy oat milk", "updated_at": "2026-11-22T07:10:02.654321Z"},
+        headers=("ETag", "Cache-Control"),
+    ),
 )
 async def update_task(
-    tasks: TaskServiceDep, task_id: TaskId, changes: TaskUpdate, if_match: IfMatch = None
-) -> Response:
+    response: Response,
+    tasks: TaskServiceDep,
+    task_id: TaskId,
+    changes: Annotated[
+        TaskUpdate,
+        Body(
+            openapi_examples=examples(
+                rename=("Change the title", {"title": "Buy oat milk"}),
+                clear=("Clear the description", {"description": None}),
+            )
+        ),
+    ],
+    seen: Preconditions,
+) -> Task:
     """Change the given fields; absent ones stay as they are."""
-    return json_response(await tasks.update(task_id, changes, required_tags(if_match)))
+    return tagged(response, await tasks.update(task_id, changes, seen))
 
 
 @router.patch(
@@ -101,17 +153,42 @@ async def update_task(
     operation_id="toggleTask",
     summary="Toggle completion",
     response_model=TaskResponse,
-    responses=_WRITING | responses_for(InvalidParameterError),
+    response_description="The task as it is now",
+    responses=_WRITING
+    | responses_for(InvalidParameterError)
+    | answers(
+        200,
+        {**EXAMPLE_TASK, "completed": True, "updated_at": "2026-11-22T07:12:31.000042Z"},
+        headers=("ETag", "Cache-Control"),
+    ),
 )
 async def toggle_task(
-    tasks: TaskServiceDep, task_id: TaskId, target: TaskCompletion = _TOGGLE, if_match: IfMatch = None
-) -> Response:
+    response: Response,
+    tasks: TaskServiceDep,
+    task_id: TaskId,
+    seen: Preconditions,
+    target: Annotated[
+        TaskCompletion,
+        Body(
+            openapi_examples=examples(
+                toggle=("Toggle (no body does the same)", {}),
+                complete=("Set it, however often this arrives", {"completed": True}),
+            )
+        ),
+    ] = _TOGGLE,
+) -> Task:
     """Toggle `completed`, or set it to the body's value, which makes a retry harmless."""
-    return json_response(await tasks.complete(task_id, target, required_tags(if_match)))
+    return tagged(response, await tasks.complete(task_id, target, seen))
 
 
-@router.delete("/{task_id}", operation_id="deleteTask", summary="Delete a task", status_code=204, responses=_WRITING)
-async def delete_task(tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None) -> Response:
+@router.delete(
+    "/{task_id}",
+    operation_id="deleteTask",
+    summary="Delete a task",
+    status_code=204,
+    response_description="It is gone",
+    responses=_WRITING | answers(204),
+)
+async def delete_task(tasks: TaskServiceDep, task_id: TaskId, seen: Preconditions) -> None:
     """Delete the task for good."""
-    await tasks.delete(task_id, required_tags(if_match))
-    return Response(status_code=204)
+    await tasks.delete(task_id, seen)

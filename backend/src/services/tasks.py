@@ -1,26 +1,37 @@
 """What one owner may do with their tasks: each method is one statement, and the owner is in every statement.
 
-Bodies are JSON, rendered by PostgreSQL. Knows nothing of HTTP; raises the errors of `errors.py`. Rank 6.
+Knows nothing of HTTP; raises the errors of `errors.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from typing import Any
 
-from src.cursors import decode, encode
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from src.db import Database
 from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
-from src.memory import give_back_after
-from src.models import TaskCompletion, TaskCreate, TaskUpdate
-from src.queries import MAX_PAGE, TaskListQuery, TaskStatus
+from src.models import (
+    MAX_PAGE,
+    Task,
+    TaskCompletion,
+    TaskCreate,
+    TaskListQuery,
+    TaskSort,
+    TaskStatus,
+    TaskUpdate,
+    Versions,
+)
+from src.postgres.title_order import MARK, title_key
 from src.services import statements as sql
-from src.services.create_once import CREATE_ONCE
+from src.services.cursors import decode, encode
+from src.services.idempotency import CREATE_ONCE, fingerprint
 from src.services.lists import LISTS, ORDERS, PAGES
-from src.statement import OneRow, Row, Statement, T
-from src.title_order import title_key
 
 _COMPLETED = {TaskStatus.ALL: None, TaskStatus.PENDING: False, TaskStatus.COMPLETED: True}
+_BATCH = 1000
 
-Etags = list[str] | None  # what If-Match allows; None where it allows everything
+Values = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +42,12 @@ class Page:
     next_cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A rendered new task; `replayed` when its Idempotency-Key had made it before."""
-
-    body: bytes
-    id: int
-    replayed: bool = False
-
-
 class TaskService:
     """Everything one owner may do with their tasks."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database = database
-        self._owner = owner
+        self.owner = owner
 
     async def list(self, query: TaskListQuery) -> Page:
         """Return all tasks of the query at one moment, or the page of them that it asks for.
@@ -53,96 +55,116 @@ class TaskService:
         Raises:
             InvalidParameterError: the cursor is broken, or belongs to another list.
         """
-        if query.limit is None and query.cursor is None:
-            pieces = await self._run(LISTS[query.sort], completed=_COMPLETED[query.status])
-            body = b"".join(pieces)
-            give_back_after(body)
-            return Page(body)
-        return await self._page(query, query.limit or MAX_PAGE)
+        if query.limit or query.cursor:
+            return await self._page(query, query.limit or MAX_PAGE)
+
+        parameters = {"owner": self.owner, "completed": _COMPLETED[query.status]}
+
+        async def read(session: AsyncSession) -> bytes:
+            rows = await session.exec(LISTS[query.sort], params=parameters)
+            # A thousand at a time: Python would never give the memory of 100 000 small texts back to the system.
+            return b"[%s]" % b",".join(",".join(batch).encode() for batch in rows.partitions(_BATCH))
+
+        return Page(await self._database.run(read, repeatable=True))
 
     async def _page(self, query: TaskListQuery, limit: int) -> Page:
-        scope = (self._owner, query.status.value, query.sort.value)
+        # With the mark of the order: a place in the order of another release is none in this one.
+        order = query.sort.value + (MARK if query.sort is TaskSort.TITLE else "")
+        scope = (self.owner, query.status.value, order)
         names = [str(column.key) for column in ORDERS[query.sort]]
         after = decode(query.cursor, scope, names) if query.cursor else dict.fromkeys(names)
         keys = {f"after_{name}": value for name, value in after.items()}
-        rows = await self._run(PAGES[query.sort], completed=_COMPLETED[query.status], limit=limit, **keys)
+        parameters = {"owner": self.owner, "completed": _COMPLETED[query.status], "limit": limit, **keys}
+
+        async def read(session: AsyncSession) -> Any:
+            return (await session.exec(PAGES[query.sort], params=parameters)).all()
+
+        rows = await self._database.run(read, repeatable=True)
         page = rows[:limit]
         body = f"[{','.join(row[0] for row in page)}]".encode()
         return Page(body, encode(scope, page[-1][1:]) if len(rows) > limit else None)
 
-    async def create(self, task: TaskCreate) -> Created:
-        """Store a new task."""
-        body, task_id = await self._row(sql.CREATE, **_columns(task))
-        return Created(bytes(body, "utf-8"), task_id)
+    async def create(self, task: TaskCreate, key: str | None = None) -> tuple[Task, bool]:
+        """Store a new task, unless this key has done so already; then return that one as it was created.
 
-    async def create_once(self, task: TaskCreate, key: str) -> Created:
-        """Store a new task unless this key has done so already; then return that one as it was created.
+        Returns:
+            The task, and whether it is a new one.
 
         Raises:
-            IdempotencyConflictError: the key was used for another title or description.
+            IdempotencyConflictError: the key was used for another body.
         """
-        fingerprint = sha256(repr((task.title, task.description)).encode()).hexdigest()
-        row = await self._row(CREATE_ONCE, **_columns(task), key=key, fingerprint=fingerprint)
-        body, task_id, fresh, same = row
+        if key is None:
+            return _found(await self._task(sql.CREATE, _columns(task))), True
+        created, fresh, same = await self._row(
+            CREATE_ONCE, {**_columns(task), "key": key, "fingerprint": fingerprint(task)}
+        )
         if not same:
             raise IdempotencyConflictError
-        return Created(bytes(body, "utf-8"), task_id, replayed=not fresh)
+        return created, fresh
 
-    async def get(self, task_id: int) -> bytes:
+    async def get(self, task_id: int) -> Task:
         """Return one task.
 
         Raises:
             TaskNotFoundError: no such task of this owner.
         """
-        (body,) = await self._row(sql.GET, task_id=task_id)
-        return bytes(body, "utf-8")
+        return _found(await self._task(sql.GET, {"task_id": task_id}, repeatable=True))
 
-    async def update(self, task_id: int, changes: TaskUpdate, etags: Etags) -> bytes:
-        """Change the given fields; see `_write` for `etags` and what is raised."""
-        title = changes.title if "title" in changes.model_fields_set else None
-        return await self._write(
-            sql.UPDATE if etags is None else sql.UPDATE_IF,
-            task_id,
-            etags,
-            title=title,
-            title_key=title and title_key(title),
-            has_description="description" in changes.model_fields_set,
-            description=changes.description,
-        )
+    async def update(self, task_id: int, changes: TaskUpdate, seen: Versions | None) -> Task:
+        """Change the given fields; see `_write` for `seen` and what is raised."""
+        given = _columns(changes)
+        flags = {f"has_{name}": name in given for name in sql.written(TaskUpdate)}
+        values = {name: given.get(name) for name in sql.written(TaskUpdate)}
+        return await self._write(sql.UPDATE, sql.UPDATE_IF, task_id, seen, {**values, **flags})
 
-    async def complete(self, task_id: int, target: TaskCompletion, etags: Etags) -> bytes:
-        """Toggle completion, or set it to a given state; see `_write` for `etags` and what is raised."""
+    async def complete(self, task_id: int, target: TaskCompletion, seen: Versions | None) -> Task:
+        """Toggle completion, or set it to a given state; see `_write` for `seen` and what is raised."""
         completed = target.completed if "completed" in target.model_fields_set else None
-        statement = sql.COMPLETE if etags is None else sql.COMPLETE_IF
-        return await self._write(statement, task_id, etags, completed=completed)
+        return await self._write(sql.COMPLETE, sql.COMPLETE_IF, task_id, seen, {"completed": completed})
 
-    async def delete(self, task_id: int, etags: Etags) -> None:
-        """Remove the task for good; see `_write` for `etags` and what is raised."""
-        await self._write(sql.DELETE if etags is None else sql.DELETE_IF, task_id, etags)
+    async def delete(self, task_id: int, seen: Versions | None) -> None:
+        """Remove the task for good; see `_write` for `seen` and what is raised."""
+        await self._write(sql.DELETE, sql.DELETE_IF, task_id, seen, {})
 
-    async def _write(self, statement: OneRow, task_id: int, etags: Etags, **values: object) -> bytes:
-        """Run a change of one task; with `etags`, only while the task has one of them.
+    async def _write(self, plain: Any, guarded: Any, task_id: int, seen: Versions | None, values: Values) -> Task:
+        """Run a change of one task; with `seen`, only while the task is in a state that it allows.
 
         Raises:
             TaskNotFoundError: no such task of this owner.
-            PreconditionFailedError: it is there, but has none of these entity tags.
+            PreconditionFailedError: it is there, but `seen` does not allow its state.
         """
-        if etags is not None:
-            values["etags"] = etags
-        body, *there = await self._row(statement, task_id=task_id, **values)
-        if body is not None:
-            return bytes(body, "utf-8")
-        raise PreconditionFailedError if there == [True] else TaskNotFoundError
+        if seen is None:
+            return _found(await self._task(plain, {"task_id": task_id, **values}))
+        task, there = await self._row(guarded, {"task_id": task_id, **seen._asdict(), **values})
+        if task is None and there:
+            raise PreconditionFailedError
+        return _found(task)
 
-    async def _row(self, statement: OneRow, **parameters: object) -> Row:
-        row = await self._run(statement, **parameters)
-        if row is None:
-            raise TaskNotFoundError
-        return row
+    async def _task(self, statement: Any, values: Values, *, repeatable: bool = False) -> Task | None:
+        """Run a statement of one task in a session of its own, and return the task if there is one.
 
-    async def _run(self, statement: Statement[T], **parameters: object) -> T:
-        return await self._database.fetch(statement, owner=self._owner, **parameters)
+        By `scalar`: SQLModel's `exec` gives rows for a statement that writes, also where they hold one entity.
+        """
+        parameters = {"owner": self.owner, **values}
+        return await self._database.run(lambda session: session.scalar(statement, parameters), repeatable=repeatable)
+
+    async def _row(self, statement: Any, values: Values) -> Any:
+        """Run a statement that writes and always has one row, in a session of its own, and return that row."""
+        parameters = {"owner": self.owner, **values}
+
+        async def one(session: AsyncSession) -> Any:
+            return (await session.exec(statement, params=parameters)).one()
+
+        return await self._database.run(one)
 
 
-def _columns(task: TaskCreate) -> dict[str, object]:
-    return {"title": task.title, "title_key": title_key(task.title), "description": task.description}
+def _found(task: Task | None) -> Task:
+    if task is None:
+        raise TaskNotFoundError
+    return task
+
+
+def _columns(body: TaskCreate | TaskUpdate) -> dict[str, object]:
+    """Return what a body writes, column by column; of an update, only what was sent."""
+    values = body.model_dump(exclude_unset=isinstance(body, TaskUpdate))
+    return {**values, "title_key": title_key(values["title"])} if "title" in values else values

@@ -1,0 +1,60 @@
+"""Demo users (DEMO_MODE): each token is for a brand-new random user, whose tasks are removed a day later."""
+
+import asyncio
+import logging
+import secrets
+import time
+from datetime import UTC, datetime
+
+import jwt
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy import text
+
+from src.config import Settings
+from src.db import Database
+from src.errors import AppError, DatabaseFaultError
+
+logger = logging.getLogger(__name__)
+
+LIFETIME = 3600  # seconds that a token is good for
+PREFIX = "demo-"
+_RANDOM_BYTES = 12
+PURGE_PAUSE = 3600.0  # seconds
+
+# The pattern is exactly what `new_demo_token` makes, so that nobody else's tasks can match. It begins with plain text,
+# so PostgreSQL finds the rows by the indexes (which are in byte order) and does not read the tasks of all users.
+_OLD = "WHERE user_id ~ '^demo-[0-9a-f]{24}$' AND created_at < now() - interval '1 day'"
+PURGE = text(
+    f"WITH keys AS (DELETE FROM idempotency_keys {_OLD}), "  # noqa: S608  # nothing in it comes from outside
+    f"gone AS (DELETE FROM tasks {_OLD} RETURNING 1) SELECT count(*) FROM gone"
+)
+
+
+class DemoToken(BaseModel):
+    """A token for a user who did not exist before."""
+
+    token: str = Field(description="Send it as `Authorization: Bearer …`")
+    user_id: str = Field(description="Whom it is for; the `user_id` of every path")
+    expires_at: AwareDatetime = Field(description="When it ends; the tasks are removed a day after they were made")
+
+
+def new_demo_token(settings: Settings) -> DemoToken:
+    """Return a token for a new random user, signed like those of the auth server."""
+    if settings.better_auth_secret is None:
+        raise ValueError("demo tokens are signed with BETTER_AUTH_SECRET")
+    user, now = PREFIX + secrets.token_hex(_RANDOM_BYTES), int(time.time())
+    claims = {"sub": user, "iat": now, "exp": now + LIFETIME}
+    token = jwt.encode(claims, settings.better_auth_secret.get_secret_value(), algorithm="HS256")
+    return DemoToken(token=token, user_id=user, expires_at=datetime.fromtimestamp(now + LIFETIME, UTC))
+
+
+async def purge_hourly(database: Database) -> None:
+    """Remove what demo users left more than a day ago, now and every hour; never returns."""
+    while True:
+        try:
+            gone = await database.run(lambda session: session.scalar(PURGE), repeatable=True)
+            logger.info("demo purge", extra={"tasks": gone})
+        except (AppError, DatabaseFaultError) as error:
+            # The next hour is another chance, and the service itself must not end for this.
+            logger.warning("demo purge failed", extra={"reason": type(error).__name__})
+        await asyncio.sleep(PURGE_PAUSE)

@@ -1,0 +1,120 @@
+"""Entity tags and preconditions (RFC 9110, sections 8.8 and 13.1).
+
+A task's tag is its id, its version (`updated_at`, which never stands still when the task changes) and a fingerprint of
+the fields that an answer has, so that a release that adds one does not say 304. A list's is a digest of its body.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Depends, Header, Response
+
+from src.models import Task, TaskResponse, Versions
+
+# Browsers may keep an answer but must ask (with If-None-Match) before they use it again.
+CACHING = {"Cache-Control": "private, no-cache"}
+ANY = "*"
+
+_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_FIELDS = sha256(",".join(TaskResponse.model_fields).encode()).hexdigest()[:8]
+_HEX_DIGITS = 32
+
+# Several lines of a header are one list (RFC 9110, section 5.3).
+IfNoneMatch = Annotated[list[str] | None, Header(description="Entity tags the client has: 304 if one is current")]
+IfMatch = Annotated[list[str] | None, Header(description="Entity tags: 412 unless one is current")]
+NotIfMatch = Annotated[
+    list[str] | None, Header(alias="If-None-Match", description="Entity tags: 412 if one is current, or with `*`")
+]
+
+
+def etag_of(task: Task) -> str:
+    """Return the strong entity tag of a task, quotes included."""
+    return f'"{task.id}.{(task.updated_at - _EPOCH) // _MICROSECOND}.{_FIELDS}"'
+
+
+def etag_of_body(body: bytes) -> str:
+    """Return the strong entity tag of these bytes, quotes included."""
+    return f'"{sha256(body).hexdigest()[:_HEX_DIGITS]}"'
+
+
+def names(headers: Iterable[str], etag: str) -> bool:
+    """Whether If-None-Match names this tag, by weak comparison (section 13.1.2)."""
+    return _any(headers) or etag.strip('"') in {tag for _, tag in _tags(headers)}
+
+
+def versions(task_id: int, if_match: Iterable[str] | None, if_none_match: Iterable[str] | None) -> Versions | None:
+    """Return what the preconditions of a write ask of the task's version; None where they ask nothing.
+
+    If-Match compares strongly: a weak tag never matches (section 13.1.1). If-None-Match compares weakly.
+    """
+    wanted = None if if_match is None or _any(if_match) else _of_task(task_id, _tags(if_match), weak=False)
+    if if_none_match is None:
+        return None if wanted is None else Versions(wanted, [])
+    return Versions(wanted, None if _any(if_none_match) else _of_task(task_id, _tags(if_none_match), weak=True))
+
+
+def _any(headers: Iterable[str]) -> bool:
+    return any(line.strip() == ANY for line in headers)
+
+
+def _tags(headers: Iterable[str]) -> list[tuple[str, str]]:
+    return _TAG.findall(",".join(headers))
+
+
+def _of_task(task_id: int, tags: list[tuple[str, str]], *, weak: bool) -> list[datetime]:
+    found = (_version(task_id, tag) for mark, tag in tags if weak or not mark)
+    return [version for version in found if version is not None]
+
+
+def _version(task_id: int, tag: str) -> datetime | None:
+    """Read the version out of a tag that this release would give this task; any other tag is nobody's."""
+    match tag.split("."):
+        case [number, version, fields] if number == str(task_id) and fields == _FIELDS:
+            try:
+                moment = _EPOCH + int(version) * _MICROSECOND
+            except (ValueError, OverflowError):
+                return None
+            return moment
+    return None
+
+
+class Answer:
+    """Gives answers their entity tag, or 304 where the client has them already."""
+
+    def __init__(self, response: Response, known: list[str] | None) -> None:
+        self._response = response
+        self._known = known
+
+    def task(self, task: Task) -> Task | Response:
+        """Return the task, for `response_model` to render, or 304."""
+        etag = etag_of(task)
+        if self._known is not None and names(self._known, etag):
+            return Response(status_code=304, headers={"ETag": etag, **CACHING})
+        return tagged(self._response, task)
+
+    def list(self, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Return a rendered list, or 304; with these headers either way."""
+        fields = {"ETag": etag_of_body(body), **CACHING, **headers}
+        if self._known is not None and names(self._known, fields["ETag"]):
+            return Response(status_code=304, headers=fields)
+        return Response(body, headers=fields, media_type="application/json")
+
+
+async def get_answer(response: Response, if_none_match: IfNoneMatch = None) -> Answer:
+    """Return the form of an answer. Not the class itself as a dependency: FastAPI would call it in a thread."""
+    return Answer(response, if_none_match)
+
+
+AnswerDep = Annotated[Answer, Depends(get_answer)]
+
+
+def tagged(response: Response, task: Task) -> Task:
+    """Return a task that was written, for `response_model` to render; the response gets its entity tag."""
+    response.headers["ETag"] = etag_of(task)
+    response.headers.update(CACHING)
+    return task

@@ -1,0 +1,141 @@
+"""What surrounds every request, as plain ASGI: request id and log line, CORS, refusals, last-resort 500.
+
+Outermost first: `RequestContext`, `ProblemCORS`, `Refusals`, `FaultBarrier`, `BodyLimit`, then the application. So
+every response has an id and CORS headers, those that no route made included.
+"""
+
+import logging
+import re
+import time
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from src import log
+from src.http.problems import problem
+
+logger = logging.getLogger(__name__)
+
+REFUSAL = "refusal"  # in the state of a scope: the status and the sentence of an answer that needs no application
+
+_LOGGED_PATH = 200  # characters
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_QUIET = frozenset({"/health", "/health/ready"})  # probes would flood the log
+
+
+class RequestContext:
+    """Gives each request an id (the client's own, if sane) and one log line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; the id is in the log context, in the response and in problem bodies."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started, status = time.perf_counter(), 0
+        request_id = _request_id(scope)
+        log.request_id.set(request_id)
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            _log_request(scope, status, time.perf_counter() - started)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return str(value, "ascii")
+    return log.new_request_id()
+
+
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", None)  # the template: few values, and no ids in them
+    level = logging.DEBUG if route in _QUIET else logging.INFO
+    if logger.isEnabledFor(level):
+        fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+        if route is None:
+            fields["path"] = _printable(scope["path"])
+        logger.log(level, "request", extra=fields)
+
+
+def _printable(path: str) -> str:
+    """Return what a client asked for in vain, as far as it cannot disturb a reader of the log."""
+    return "".join(character if character.isprintable() else "?" for character in path[:_LOGGED_PATH])
+
+
+class ProblemCORS(CORSMiddleware):
+    """CORS whose refused preflights look like every other error."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return problem(response.status_code, str(response.body, "utf-8"), headers)
+
+
+class Refusals:
+    """Answers what is refused for its head: by the server, which says so in `REFUSAL`, or for want of one Host.
+
+    An HTTP/1.1 request without a Host, or with several, is a 400 (RFC 9112, section 3.2).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or answer in its place."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif refusal := scope.get("state", {}).get(REFUSAL):
+            await problem(*refusal)(scope, receive, send)
+        elif scope["http_version"] == "1.1" and _hosts(scope) != 1:
+            await problem(400, "Exactly one Host header is needed")(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _hosts(scope: Scope) -> int:
+    return sum(name == b"host" for name, _ in scope["headers"])
+
+
+class FaultBarrier:
+    """Answers 500 where the application raised, and logs why.
+
+    Starlette's own handler for that stands outside every other middleware: its answer has no CORS headers, so a
+    browser would report each fault of ours as a CORS error.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noticed)
+        except Exception:  # The last resort, by definition; whatever has a meaning was handled further in.
+            logger.exception("unhandled error")
+            if started:
+                raise
+            await problem(500, "Internal server error")(scope, receive, send)

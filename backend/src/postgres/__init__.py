@@ -1,0 +1,4 @@
+"""What is particular to PostgreSQL: the asyncio dialect of psycopg2, how a connection is opened, and the schema.
+
+`db.py` builds its engine of these and is the only caller. May import `models` and `errors`.
+"""

@@ -1,0 +1,157 @@
+"""How a connection is opened: names resolved by the event loop, each address with a share of the time.
+
+libpq resolves names by itself, with all of Python standing still, and its `connect_timeout` does not count where a
+connection waits in the event loop: left to it, an address that never answers would hide every other for ever.
+"""
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import certifi
+import psycopg2
+from psycopg2.extensions import connection as pg_connection
+from psycopg2.extensions import make_dsn, parse_dsn
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from src.postgres.dialect import AsyncioCursor
+
+logger = logging.getLogger(__name__)
+
+# Given to libpq where the URL says nothing. A pooler accepts all of these; `options` it would refuse.
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "tasks-api",
+    "keepalives_idle": 30,  # seconds of silence before a probe
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds that sent data may stay unacknowledged
+}
+# Whatever the URL, a role or a database says: a text must arrive as it was sent.
+_ALWAYS = {"client_encoding": "UTF8"}
+_DEFAULT_PORT = "5432"
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, and so the images
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
+    "/etc/ssl/cert.pem",  # Alpine, macOS
+)
+
+
+def with_defaults(url: str) -> str:
+    """Return a libpq connection string: the URL as given, completed with bounds for a dead network."""
+    given = parse_dsn(url)
+    defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+    return make_dsn(url, **defaults, **_ALWAYS, **_authorities(given))
+
+
+def _authorities(given: dict[str, str]) -> dict[str, str]:
+    """Name the system's certificate authorities by their file.
+
+    The wheel's libpq would look for them where its OpenSSL was built. Python's own OpenSSL knows the place, or an
+    operator says it (SSL_CERT_FILE); where neither does, the authorities that the HTTP client brings will do.
+    """
+    if given.get("sslrootcert") != "system":
+        return {}
+    found = (place for place in (ssl.get_default_verify_paths().cafile, *_BUNDLES) if place and Path(place).is_file())
+    # `system` stands for the strictest mode, whatever else is said; a file does not.
+    return {"sslrootcert": next(found, certifi.where()), "sslmode": "verify-full"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place where the database may be; `address` is empty where `host` needs no resolving."""
+
+    host: str
+    address: str
+    port: str
+    session: str = ""  # what `target_session_attrs` asks of it
+
+
+class Connector:
+    """Opens connections to the hosts of one URL: first to the one that answered last, last to those that did not."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.dsn = with_defaults(url)
+        self._parameters = parse_dsn(self.dsn)
+        self._seconds = seconds
+        self._last: Target | None = None
+        self._silent: set[Target] = set()
+
+    async def connect(self) -> pg_connection:
+        """Return a new connection.
+
+        Raises:
+            psycopg2.Error: a server refused, or does not have what `target_session_attrs` asks for.
+            OSError: no name could be resolved, or nobody answered in time.
+        """
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        targets = self._in_order(await self._targets())
+        for number, target in enumerate(targets):
+            try:
+                connection = await self._open(target, deadline, len(targets) - number)
+            except (OSError, psycopg2.Error) as error:
+                failure: Exception = error
+                if isinstance(error, TimeoutError):
+                    self._silent.add(target)
+            else:
+                self._last = target
+                self._silent.discard(target)
+                return connection
+        raise failure
+
+    def _in_order(self, targets: list[Target]) -> list[Target]:
+        if self._parameters.get("load_balance_hosts") == "random":
+            return random.sample(targets, len(targets))
+        # Else each new connection would spend its share of the time on a first host that does not answer.
+        return sorted(targets, key=lambda it: (it.session == "any", it in self._silent, it != self._last))
+
+    async def _open(self, target: Target, deadline: float, candidates: int) -> pg_connection:
+        loop = asyncio.get_running_loop()
+        given = {"host": target.host, "hostaddr": target.address, "port": target.port}
+        given["target_session_attrs"] = target.session
+        dsn = make_dsn(self.dsn, **{name: value or None for name, value in given.items()})
+        async with asyncio.timeout((deadline - loop.time()) / candidates):
+            connection: pg_connection = await greenlet_spawn(psycopg2.connect, dsn, cursor_factory=AsyncioCursor)
+        return connection
+
+    async def _targets(self) -> list[Target]:
+        """Every address of every host, in the order of the URL.
+
+        Raises:
+            OSError: there is none.
+        """
+        hosts, addresses, ports = (self._listed(name) for name in ("host", "hostaddr", "port"))
+        names = hosts if len(hosts) >= len(addresses) else [""] * len(addresses)
+        addresses = addresses if len(addresses) == len(names) else [""] * len(names)
+        ports = ports if len(ports) == len(names) else ports * len(names)
+        found = await asyncio.gather(
+            *(self._resolved(*place) for place in zip(names, addresses, ports, strict=True)), return_exceptions=True
+        )
+        places = [place for result in found if isinstance(result, list) for place in result]
+        if not places:
+            raise next(result for result in found if isinstance(result, BaseException))
+        return [Target(*place, session) for session in self._sessions() for place in places]
+
+    def _listed(self, name: str) -> list[str]:
+        listed: str = self._parameters.get(name, "")
+        return listed.split(",")
+
+    def _sessions(self) -> tuple[str, ...]:
+        """Libpq asks all hosts for a standby first; as each host is asked alone here, so does this."""
+        asked = self._parameters.get("target_session_attrs", "")
+        return ("standby", "any") if asked == "prefer-standby" else (asked,)
+
+    async def _resolved(self, name: str, address: str, port: str) -> list[tuple[str, str, str]]:
+        if address or not name or name.startswith("/"):
+            return [(name, address, port)]
+        # Not longer than half of the time, so that a resolver that hangs for one name does not hide another host.
+        async with asyncio.timeout(self._seconds / 2):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                name, int(port or _DEFAULT_PORT), type=socket.SOCK_STREAM
+            )
+        return [(name, address, port) for address in dict.fromkeys(str(place[4][0]) for place in found)]

@@ -1,0 +1,88 @@
+"""SQLAlchemy's psycopg2 dialect, made an asyncio one: what libpq waits for, the event loop waits for.
+
+Two official hooks meet here. psycopg2 calls one function wherever libpq would block ("Support for coroutine libraries",
+https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries). SQLAlchemy runs the synchronous code of a
+driver in a greenlet, from which `await_` hands an awaitable to the event loop; its own asyncio dialects are made of it
+(https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-greenlet-spawn-and-await-only-directly).
+
+Importing this registers `postgresql+psycopg2_asyncio` and changes how every psycopg2 connection of the process waits:
+under an `AsyncSession` in the event loop, anywhere else in `select`, as psycopg2 itself would.
+"""
+
+import asyncio
+import select
+
+from psycopg2.extensions import POLL_OK, POLL_WRITE, set_wait_callback
+from psycopg2.extensions import connection as pg_connection
+from psycopg2.extensions import cursor as pg_cursor
+from psycopg2.extras import wait_select
+from sqlalchemy import URL, AsyncAdaptedQueuePool, Pool
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.util.concurrency import await_, in_greenlet
+
+DRIVER = "psycopg2_asyncio"
+
+
+class AsyncioCursor(pg_cursor):
+    """A cursor that an `AsyncSession` may leave to its result."""
+
+    async def _async_soft_close(self) -> None:
+        # SQLAlchemy calls this on the cursor of every asyncio dialect (connectors/asyncio.py) before synchronous code
+        # reads the result, and has no public name for it. psycopg2 has fetched all rows by then: nothing is to be done.
+        pass
+
+
+class AsyncioPsycopg2Dialect(PGDialect_psycopg2):
+    """psycopg2 for `create_async_engine`; its connections need `AsyncioCursor` as their `cursor_factory`."""
+
+    driver = DRIVER
+    is_async = True
+    supports_statement_cache = True
+
+    @classmethod
+    def get_pool_class(cls, url: URL) -> type[Pool]:
+        """Return the pool whose queue waits in the event loop."""
+        return AsyncAdaptedQueuePool
+
+
+def wait(connection: pg_connection) -> None:
+    """Return when libpq has what it waits for; psycopg2 closes the connection when this raises."""
+    if not in_greenlet():
+        wait_select(connection)
+        return
+    while (state := connection.poll()) != POLL_OK:
+        await_(_ready(connection.fileno(), writing=state == POLL_WRITE))
+
+
+async def _ready(descriptor: int, *, writing: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    (loop.add_writer if writing else loop.add_reader)(descriptor, _tell, ready)
+    try:
+        await ready
+    finally:
+        # Before libpq closes the socket and somebody else is given its number.
+        (loop.remove_writer if writing else loop.remove_reader)(descriptor)
+
+
+def is_stale(connection: pg_connection) -> bool:
+    """Whether the server has hung up on an idle connection: nothing is owed to it, so anything to read means that.
+
+    Costs one system call and no round trip.
+    """
+    if connection.closed:
+        return True
+    poller = select.poll()  # not `select.select`, which knows only the first 1024 descriptors
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _tell(ready: "asyncio.Future[None]") -> None:
+    # The loop reports a socket in each of its turns until nobody watches it any more.
+    if not ready.done():
+        ready.set_result(None)
+
+
+registry.register(f"postgresql.{DRIVER}", __name__, AsyncioPsycopg2Dialect.__name__)
+set_wait_callback(wait)

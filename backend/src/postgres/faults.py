@@ -1,0 +1,52 @@
+"""What a failure of the database means: whether a connection is of further use, a second attempt, and whose fault."""
+
+import asyncio
+
+import psycopg2
+from psycopg2 import errorcodes, errors
+from sqlalchemy import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError
+
+_FRESH_SECONDS = 2.0  # a younger connection that refuses writes tells of its server, not of a server that it has left
+
+# Conditions of the server that pass; the rest of psycopg2's DatabaseErrors are faults of ours.
+_PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError)
+_ROLLED_BACK = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
+_LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
+
+
+def judge(context: ExceptionContext) -> None:
+    """Tell SQLAlchemy which failures say that a connection, and those opened before this moment, are of no more use."""
+    error = context.original_exception
+    if isinstance(error, asyncio.CancelledError):
+        # No answer in time: a firewall that forgot this connection may have forgotten the others to the same address.
+        context.invalidate_pool_on_disconnect = True
+    elif isinstance(error, psycopg2.Error):
+        context.is_disconnect |= error.diag.severity_nonlocalized in _LAST_WORDS or _left_behind(error, context)
+
+
+def _left_behind(error: psycopg2.Error, context: ExceptionContext) -> bool:
+    """Whether the connection may be to a primary that was demoted, while another serves new connections."""
+    if error.pgcode != errorcodes.READ_ONLY_SQL_TRANSACTION or context.connection is None:
+        return False
+    age = asyncio.get_running_loop().time() - context.connection.info["opened"]
+    return bool(age > _FRESH_SECONDS)
+
+
+def had_no_effect(error: DBAPIError) -> bool:
+    """Whether the server surely did nothing, and a second attempt has a chance."""
+    code = getattr(error.orig, "pgcode", None)
+    return code in _ROLLED_BACK or (code == errorcodes.READ_ONLY_SQL_TRANSACTION and error.connection_invalidated)
+
+
+def translated(error: Exception) -> Exception:
+    """Return what the caller is told: 503 for a passing condition, a 500 with the SQLSTATE for a fault of ours."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(original, errors.ReadOnlySqlTransaction):
+        return ReadOnlyDatabaseError()
+    # A lost connection is sometimes a bare DatabaseError without a code ("SSL SYSCALL error: EOF detected").
+    if original is None or isinstance(original, _PASSING) or type(original) is psycopg2.DatabaseError:
+        return DatabaseUnavailableError()
+    return DatabaseFaultError(getattr(original, "pgcode", None) or type(original).__name__)

@@ -1,0 +1,55 @@
+"""The time of one operation: a deadline in the event loop, and what is left of it for the server.
+
+The limit of the operation under way is in a context variable: SQLAlchemy calls the engine's events, which need it, with
+arguments of its own.
+"""
+
+import asyncio
+from contextvars import ContextVar
+from types import TracebackType
+
+_GRACE_SECONDS = 0.25  # for the server's own word that the time is over, which leaves the connection usable
+
+_current: ContextVar["Limit | None"] = ContextVar("limit", default=None)
+
+
+class Limit:
+    """Ends a block with TimeoutError; counts from `begin`, when the wait for a connection is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._timeout = asyncio.timeout(None)
+
+    @staticmethod
+    def current() -> "Limit | None":
+        """Return the limit of the block that runs now; None where there is none, as for a migration."""
+        return _current.get()
+
+    async def __aenter__(self) -> None:
+        """Enter the block; no time passes yet."""
+        await self._timeout.__aenter__()
+        self._outer = _current.set(self)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the block.
+
+        Raises:
+            TimeoutError: the deadline has ended it.
+        """
+        _current.reset(self._outer)
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def begin(self) -> None:
+        """Start to count, unless that has happened already: a repetition does not extend the time."""
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._seconds
+            self._timeout.reschedule(self._deadline + _GRACE_SECONDS)
+
+    @property
+    def milliseconds(self) -> int:
+        """What is left until the deadline, as PostgreSQL's `statement_timeout` has it; 0 would mean no limit there."""
+        left = self._seconds if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
+        return max(1, int(left * 1000))

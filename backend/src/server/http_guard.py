@@ -1,0 +1,183 @@
+"""Bounds that uvicorn leaves open, for a service without a careful proxy in front of it.
+
+How large a request's head may be and how long it may take, how many requests may be pipelined, how long a client may
+refuse to read. The application answers also here (`http.middleware.Refusals`), so that a refusal has its id, its log
+line and its CORS headers like every other answer. Bodies are bounded in `http/body_limit.py`.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from src.http.middleware import REFUSAL
+from src.server.corked import Corked
+
+MAX_HEAD = 32 * 1024  # bytes
+HEAD_SECONDS = 10.0
+MAX_FRAMING = 1024 * 1024  # bytes around and after a body: chunk sizes, trailers, what comes after the answer
+MAX_PIPELINED = 128  # requests; each costs some kilobytes as soon as it is parsed
+STALLED_SECONDS = 20.0
+LEAVE_SECONDS = 1.0  # after SIGTERM, for a request that is on its way
+
+_LINE = len(b": \r\n")  # what a line of a head has besides its name and value
+_LARGE_HEAD = (431, "Request head is larger than 32 KiB")
+_LARGE_BODY = (413, "Request is too large")
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One client's connection."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._in_head = True
+        self._leaving = False
+        self._refused = False
+        self._head_size = 0  # of what is parsed; `_received` counts a head only that comes in several pieces
+        self._received = 0  # of this head, or around this body
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None  # known only while requests are pipelined
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Expect the first request."""
+        super().connection_made(transport)
+        self.transport = Corked(transport, self.loop)  # type: ignore[assignment]  # it can do all that is asked of one
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers, which would keep this object alive."""
+        super().connection_lost(exc)
+        if self._answering:
+            self._answering.disconnected = True  # uvicorn tells only the request that came last
+        for timer in (self._head_timer, self._reading_timer):
+            if timer:
+                timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, then see that it is not too much."""
+        if self._refused:
+            return
+        super().data_received(data)
+        self._received += len(data)
+        if self._received > (MAX_HEAD if self._in_head else MAX_FRAMING):
+            self._refuse(*(_LARGE_HEAD if self._in_head else _LARGE_BODY))
+        elif self._in_head and not self._head_timer:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+
+    def on_message_begin(self) -> None:
+        """Start to count a head."""
+        super().on_message_begin()
+        self._in_head, self._received, self._head_size = True, 0, 0
+
+    def on_url(self, url: bytes) -> None:
+        """Count the address."""
+        super().on_url(url)
+        self._head_size += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a line of the head."""
+        super().on_header(name, value)
+        self._head_size += len(name) + len(value) + _LINE
+
+    def on_headers_complete(self) -> None:
+        """Start the request, or queue it behind the ones before it."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many pipelined requests")  # which the parser reports, and uvicorn answers with 400
+        if not self.pipeline and self.cycle and not self.cycle.response_complete:
+            self._answering = self.cycle
+        self._in_head, self._received = False, 0
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+        large = self._head_size > MAX_HEAD
+        if large:
+            self.scope["state"][REFUSAL] = _LARGE_HEAD
+        super().on_headers_complete()
+        if self._leaving or large:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Leave the body out of the count, unless its request is answered and nobody will read it."""
+        if not self.cycle.response_complete:
+            self._received -= len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Read on only when no other request waits; uvicorn would take in more with every answer."""
+        self._answering = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
+        self._watch_reading()  # an idle connection may live long, but not one whose last answer is not read
+        if self.pipeline:
+            self.flow.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Watch a client that does not read."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def shutdown(self) -> None:
+        """Answer one more request; uvicorn would reset a connection without one, though it may be on its way."""
+        self._leaving = True
+        if self.cycle:
+            self.cycle.keep_alive = False
+        self.loop.call_later(LEAVE_SECONDS, super().shutdown)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP like every other error."""
+        self._refuse(400, msg)
+
+    def _watch_reading(self) -> None:
+        unread = self._unread()
+        if unread and not self._reading_timer:
+            self._reading_timer = self.loop.call_later(STALLED_SECONDS, self._look_at_reading, unread)
+
+    def _unread(self) -> int:
+        corked: Any = self.transport
+        return int(corked.unread())
+
+    def _look_at_reading(self, unread: int) -> None:
+        self._reading_timer = None
+        if self._unread() >= unread:
+            self.transport.abort()
+        else:
+            self._watch_reading()
+
+    def _head_too_slow(self) -> None:
+        self._head_timer = None
+        if self._received:
+            self._refuse(408, "Request was not sent in time")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        if self.transport.is_closing() or self._refused:
+            return
+        self._refused = True
+        if self.cycle and not self.cycle.response_complete:
+            self.transport.close()  # a refusal would break into an answer under way
+            return
+        self.scope = self._scope_so_far()
+        self.scope["state"][REFUSAL] = (status, detail)
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=lambda: None,
+        )
+        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _scope_so_far(self) -> Any:
+        """Return a scope for a head of which only the beginning was read, or nothing; it may have an Origin already."""
+        if self.scope is None or not self._in_head:
+            self.on_message_begin()
+        return {**self.scope, "method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}

@@ -1,0 +1,141 @@
+"""uvicorn as we run it: its settings, its listening sockets, and the parent of several workers."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from src.config import Settings
+from src.server.http_guard import GuardedProtocol
+from src.server.memory import GiveBack, settle
+
+GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms send SIGKILL after ten
+
+# uvloop accepts one connection in each turn of its loop (libuv does, since 1.45), and a turn is long when many clients
+# are served: of 160 that came at once the last waited 0.5 s for its first answer. From each of these, which are the
+# same socket, it takes one: 0.15 s.
+_ACCEPTING = 4
+
+Sockets = list[socket.socket]
+
+
+class _Supervisor(Multiprocess):
+    """The parent of several workers, each with a listening socket of its own: the kernel shares out the clients.
+
+    From one that they share, a worker that happens to be awake takes all: of 100 clients that came at once, up to 100.
+    The parent keeps every socket open, so who waits in that of a worker that has ended is served by its successor.
+    """
+
+    # The number of workers is that of the sockets; one that went would leave its clients waiting.
+    handle_ttin = handle_ttou = None  # type: ignore[assignment]  # uvicorn asks whether there is such a method
+
+    def __init__(self, config: uvicorn.Config, places: list[Sockets]) -> None:
+        self._places = places
+        super().__init__(config, [])
+
+    @property
+    def sockets(self) -> Sockets:
+        """The sockets of the first place without a living worker; all, where each has one and SIGHUP replaces it."""
+        for place, own in enumerate(self._places):
+            if place == len(self.processes) or not self.processes[place].process.is_alive():
+                return own
+        return [listening for own in self._places for listening in own]
+
+    @sockets.setter
+    def sockets(self, _: Sockets) -> None:
+        """Ignore what uvicorn was given; `_places` has it."""
+
+    def terminate_all(self) -> None:
+        """Close the sockets first; else who connects in between is neither served nor refused."""
+        for own in self._places:
+            for listening in own:
+                listening.close()
+        super().terminate_all()
+
+
+def serve(settings: Settings) -> None:
+    """Serve `src.main:app` until a signal ends it."""
+    config = _config(settings)
+    places = _listening(config, settings.web_concurrency)
+    if settings.web_concurrency > 1:
+        _Supervisor(config, places).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(places[0])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def worker() -> ASGIApp:
+    """Return the application, in a process that serves nothing else; uvicorn calls this in the event loop."""
+    from src.main import app  # noqa: PLC0415  # the parent of the workers has no use for it
+
+    _follow_parent()
+    settle()
+    return GiveBack(app)
+
+
+def _follow_parent() -> None:
+    """Stop this worker when its parent is killed. Else it would keep the port, and no successor could start."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        asyncio.get_running_loop().add_reader(parent.sentinel, _orphaned, parent.sentinel)
+
+
+def _orphaned(sentinel: int) -> None:
+    asyncio.get_running_loop().remove_reader(sentinel)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _listening(config: uvicorn.Config, workers: int) -> list[Sockets]:
+    """Return the sockets of each worker; who connects from now on waits for the start."""
+    first = config.bind_socket()  # Fails where somebody listens already, with whom the sockets below would share.
+    if workers == 1 or sys.platform != "linux":  # Elsewhere SO_REUSEPORT does not share clients out.
+        first.listen(config.backlog)
+        return [_accepting(first)] * workers
+    family, address = first.family, first.getsockname()
+    first.close()
+    return [_accepting(_own(family, address, config.backlog)) for _ in range(workers)]
+
+
+def _own(family: int, address: Any, backlog: int) -> socket.socket:
+    own = socket.socket(family)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        own.setsockopt(socket.SOL_SOCKET, option, 1)
+    own.bind(address)
+    own.listen(backlog)
+    return own
+
+
+def _accepting(listening: socket.socket) -> Sockets:
+    duplicates = (os.dup(listening.fileno()) for _ in range(_ACCEPTING - 1))
+    return [listening, *(socket.socket(fileno=duplicate) for duplicate in duplicates)]
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "src.server.workers:worker",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.web_concurrency,
+        loop="uvloop",
+        http=GuardedProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=settings.root_path,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=GRACE,
+    )
