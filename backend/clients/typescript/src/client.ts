@@ -1,123 +1,163 @@
-// The Tasks API for a frontend: `openapi-fetch` on the types that `make client` generates, plus the token and errors.
-// Knows no page and no framework: copy this folder into a project as it is, then `npm install openapi-fetch`.
+// The operations of the API, for a browser or a server: `openapi-fetch` on the types that `make client` generates.
 
 import createFetchClient, { type Client } from "openapi-fetch";
+import { ApiError, errorOf, type Problem, unreachable } from "./errors.js";
+import { repeated } from "./retries.js";
 import type { components, operations, paths } from "./schema.js";
+import { type Send, sendJson, sendWithToken, TokenStore } from "./tokens.js";
 
 type Schemas = components["schemas"];
 export type Task = Schemas["TaskResponse"];
 export type NewTask = Schemas["TaskCreate"];
 export type TaskChanges = Schemas["TaskUpdate"];
 export type TaskQuery = NonNullable<operations["listTasks"]["parameters"]["query"]>;
-export type Problem = Schemas["Problem"] | Schemas["ValidationProblem"];
+export type TasksClient = ReturnType<typeof createTasksClient>;
+/** What one user can do; made by `tasksOf`. */
 export type Tasks = ReturnType<typeof tasksOf>;
 
-export interface Options {
-  /** Where the API is, for instance `https://api.example.org`. */
+/** What the server sent, and the entity tag of it: `ifMatch: task.etag` writes only if nobody else has meanwhile. */
+export type Tagged<T> = T & { readonly etag: string };
+
+/** The tasks asked for; with a `limit`, one page of them, and while there are more, `next` for the query's `cursor`. */
+export type TaskPage = Tagged<{ readonly items: Task[]; readonly next?: string }>;
+
+export interface ClientOptions {
+  /** Where the API is, for instance `https://api.example.com`. */
   baseUrl: string;
   /** Gets a new token from the auth server, or throws when nobody is signed in. */
   fetchToken: () => Promise<string>;
+  /** How often to repeat what is safe to repeat (README.md has the rules); default 2. */
+  retries?: number | undefined;
+  /** To be used instead of the global `fetch`. */
+  fetch?: Send | undefined;
 }
 
-/** An answer that is not a success, or none (`status` 0); `message` can be shown to the user. */
-export class ApiError extends Error {
-  override readonly name = "ApiError";
-  readonly status: number;
-  /** What the API says of it; absent when something between here and there failed. */
-  readonly problem: Problem | undefined;
+export interface CallOptions {
+  /** An abort rejects with the signal's reason, as `fetch` does, and not with an `ApiError`. */
+  signal?: AbortSignal | undefined;
+}
 
-  constructor(status: number, message: string, problem?: Problem) {
-    super(message);
-    this.status = status;
-    this.problem = problem;
-  }
+export interface WriteOptions extends CallOptions {
+  /** The `etag` that the task must still have; if it has not, the call fails with a `ConflictError`. */
+  ifMatch?: string | undefined;
+}
+
+export interface CreateOptions extends CallOptions {
+  /** The same key and body make one task, however often they are sent; default: a new one for each call. */
+  key?: string | undefined;
 }
 
 /**
  * Returns a client that gets a token when it needs one, and once more when that is refused. It holds the token of one
  * user: in a browser, one client for the page; on a server, one for each request.
  */
-export function createTasksClient({ baseUrl, fetchToken }: Options) {
+export function createTasksClient({ baseUrl, fetchToken, retries = 2, fetch: given }: ClientOptions) {
+  const send: Send = given ?? ((request) => fetch(request)); // looked up at each call: tests and tools replace it
   const tokens = new TokenStore(fetchToken);
-  const http = createFetchClient<paths>({ baseUrl, fetch: (request) => sendWithToken(request, tokens) });
+  const http = createFetchClient<paths>({ baseUrl, fetch: sendWithToken(send, tokens) });
+  const open = { fetch: (request: Request) => sendJson(send, request) };
   return {
     /** The tasks of one user, who must be the one signed in: `tasksOf(session.user.id).list({ status: "pending" })`. */
-    tasksOf: (userId: string) => tasksOf(http, userId),
+    tasksOf: (userId: string) => tasksOf(http, userId, retries),
     /** To be called after signing out: the token outlives the session. */
     forgetToken: () => tokens.forget(),
-    /** `openapi-fetch` itself, for pages, entity tags and other headers; it returns problems instead of throwing. */
+    /** Whether the service is alive, and whether it can serve (status 503 if not); no token is needed. */
+    health: async ({ signal }: CallOptions = {}) =>
+      (await answer(() => http.GET("/health", { ...open, signal: signal ?? null }), signal)).data,
+    readiness: async ({ signal }: CallOptions = {}) =>
+      (await answer(() => http.GET("/health/ready", { ...open, signal: signal ?? null }), signal)).data,
+    /** `openapi-fetch` itself, for other headers; it repeats nothing, and returns problems instead of throwing. */
     http,
   };
 }
 
-function tasksOf(http: Client<paths>, user_id: string) {
-  const path = { user_id };
-  const one = (task_id: number) => ({ params: { path: { user_id, task_id } } });
+function tasksOf(http: Client<paths>, user_id: string, retries: number) {
+  const write = (task_id: number, { ifMatch, signal }: WriteOptions) => ({
+    params: { path: { user_id, task_id }, header: ifMatch === undefined ? {} : { "If-Match": ifMatch } },
+    signal: signal ?? null,
+  });
+
+  async function list(query: TaskQuery = {}, { signal }: CallOptions = {}): Promise<TaskPage> {
+    const init = { params: { path: { user_id }, query }, signal: signal ?? null };
+    const send = () => answer(() => http.GET("/api/{user_id}/tasks", init), signal);
+    const { data: items, response } = await repeated(send, retries, signal);
+    const next = cursorIn(response.headers.get("Link"));
+    return { items, etag: tagOf(response), ...(next && { next }) };
+  }
+
   return {
-    list: (query: TaskQuery = {}) => given(http.GET("/api/{user_id}/tasks", { params: { path, query } })),
-    read: (id: number) => given(http.GET("/api/{user_id}/tasks/{task_id}", one(id))),
-    /** The key makes it harmless to call this again when no answer came: the same key makes one task. */
-    create: (body: NewTask, key: string = crypto.randomUUID()) =>
-      given(http.POST("/api/{user_id}/tasks", { params: { path, header: { "Idempotency-Key": key } }, body })),
-    update: (id: number, body: TaskChanges) => given(http.PUT("/api/{user_id}/tasks/{task_id}", { ...one(id), body })),
-    toggle: (id: number) => given(http.PATCH("/api/{user_id}/tasks/{task_id}/complete", one(id))),
-    remove: (id: number) => given(http.DELETE("/api/{user_id}/tasks/{task_id}", one(id))),
+    userId: user_id,
+    /** All of them, unless the query has a `limit`. */
+    list,
+    /** One page after the other: `for await (const { items } of tasks.pages({ limit: 50 }))`. */
+    async *pages(query: Omit<TaskQuery, "cursor"> = {}, options: CallOptions = {}): AsyncGenerator<TaskPage, void> {
+      let page = await list({ limit: 100, ...query }, options);
+      yield page;
+      while (page.next) yield (page = await list({ limit: 100, ...query, cursor: page.next }, options));
+    },
+    async read(id: number, { signal }: CallOptions = {}): Promise<Tagged<Task>> {
+      const init = { params: { path: { user_id, task_id: id } }, signal: signal ?? null };
+      const send = () => answer(() => http.GET("/api/{user_id}/tasks/{task_id}", init), signal);
+      return tagged(await repeated(send, retries, signal));
+    },
+    async create(body: NewTask, { key = newKey(), signal }: CreateOptions = {}): Promise<Tagged<Task>> {
+      const params = { path: { user_id }, header: { "Idempotency-Key": key } };
+      const init = { params, body, signal: signal ?? null };
+      const send = () => answer(() => http.POST("/api/{user_id}/tasks", init), signal);
+      return tagged(await repeated(send, retries, signal));
+    },
+    async update(id: number, body: TaskChanges, options: WriteOptions = {}): Promise<Tagged<Task>> {
+      const init = { ...write(id, options), body };
+      return tagged(await answer(() => http.PUT("/api/{user_id}/tasks/{task_id}", init), options.signal));
+    },
+    /** Sets `completed`, so that a repetition is harmless; what `toggle` does depends on who did what before. */
+    async complete(id: number, completed: boolean, options: WriteOptions = {}): Promise<Tagged<Task>> {
+      const init = { ...write(id, options), body: { completed } };
+      const send = () => answer(() => http.PATCH("/api/{user_id}/tasks/{task_id}/complete", init), options.signal);
+      // With a condition, a repetition would take its own first success for somebody else's change.
+      return tagged(await repeated(send, options.ifMatch === undefined ? retries : 0, options.signal));
+    },
+    async toggle(id: number, options: WriteOptions = {}): Promise<Tagged<Task>> {
+      const init = write(id, options);
+      return tagged(await answer(() => http.PATCH("/api/{user_id}/tasks/{task_id}/complete", init), options.signal));
+    },
+    async remove(id: number, options: WriteOptions = {}): Promise<void> {
+      await answer(() => http.DELETE("/api/{user_id}/tasks/{task_id}", write(id, options)), options.signal);
+    },
   };
 }
 
-async function given<T>(answer: Promise<{ data?: T; error?: Problem; response: Response }>): Promise<T> {
-  const { data, error, response } = await answer;
-  if (response.ok) return data as T; // a 204 has none, and T says so
-  // A proxy in between may answer with a page of its own.
-  const ours = response.headers.get("Content-Type")?.startsWith("application/problem+json");
-  if (!error || !ours) throw new ApiError(response.status, response.statusText || `Status ${response.status}`);
-  throw new ApiError(error.status, messageOf(error), error);
+interface Answer<T> {
+  data: T;
+  response: Response;
 }
 
-function messageOf(problem: Problem): string {
-  const rules = "errors" in problem ? problem.errors.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`) : [];
-  return [problem.detail, ...rules].join(" – ");
+/** Gives a success and throws everything else: the reason of an abort as it is, any other failure as an `ApiError`. */
+async function answer<T>(
+  send: () => Promise<{ data?: T; error?: Problem; response: Response }>,
+  signal: AbortSignal | undefined,
+): Promise<Answer<T>> {
+  const result = await send().catch((error: unknown) => {
+    signal?.throwIfAborted();
+    // Anything but our own errors comes from reading the body: it was cut off on its way.
+    throw error instanceof ApiError ? error : unreachable(error);
+  });
+  const { data, error, response } = result;
+  if (!response.ok) throw errorOf(response, error);
+  return { data: data as T, response }; // a 204 has none, and T says so
 }
 
-/** One token for all requests until one is refused; requests that start together share the fetching of it. */
-class TokenStore {
-  readonly #fetch: () => Promise<string>;
-  #token: Promise<string> | undefined;
+/** Without the header (a proxy dropped it), the tag is one that no task has: a write with it fails, as it should. */
+const tagOf = (response: Response) => response.headers.get("ETag") ?? "";
 
-  constructor(fetch: () => Promise<string>) {
-    this.#fetch = fetch;
-  }
+const tagged = ({ data, response }: Answer<Task>): Tagged<Task> => ({ ...data, etag: tagOf(response) });
 
-  current(): Promise<string> {
-    if (!this.#token) {
-      const token = this.#fetch();
-      token.catch(() => this.forget(token)); // the next request may have more luck
-      this.#token = token;
-    }
-    return this.#token;
-  }
-
-  /** Does nothing when the given token is not the current one: another request has renewed it already. */
-  forget(token = this.#token): void {
-    if (token === this.#token) this.#token = undefined;
-  }
+function cursorIn(link: string | null): string | undefined {
+  const [, next] = /<([^>]*)>;\s*rel="?next/.exec(link ?? "") ?? [];
+  return (next && new URL(next, "http://api").searchParams.get("cursor")) || undefined;
 }
 
-async function sendWithToken(request: Request, tokens: TokenStore): Promise<Response> {
-  const token = tokens.current();
-  const response = await send(request.clone(), await token);
-  if (response.status !== 401) return response;
-  // Most likely expired, for a token lives for minutes only. Refused means not done: repeating is harmless.
-  tokens.forget(token);
-  return send(request, await tokens.current());
-}
-
-async function send(request: Request, token: string): Promise<Response> {
-  request.headers.set("Authorization", `Bearer ${token}`);
-  try {
-    return await fetch(request);
-  } catch (error) {
-    // What `fetch` throws when no answer came; anything else, say an abort, is the caller's own.
-    throw error instanceof TypeError ? new ApiError(0, "The server cannot be reached") : error;
-  }
+/** Makes a key for `create`. A page without https, say on a phone in the local network, has no `crypto.randomUUID`. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

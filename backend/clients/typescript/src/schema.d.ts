@@ -175,7 +175,7 @@ export interface components {
          *     }
          */
         TaskCreate: {
-            /** @description 1 to 200 characters after surrounding white space is stripped */
+            /** @description 1 to 200 characters after surrounding white space is stripped, one of them visible at least */
             title: string;
             description?: string | null;
         };
@@ -548,8 +548,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Entity tags: 412 unless one is current (RFC 9110) */
+                /** @description Entity tags: 412 unless one is current */
                 "If-Match"?: string;
+                /** @description Entity tags: 412 if one is current, or with `*` */
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The owner: the `sub` of the token */
@@ -593,8 +595,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Entity tags: 412 unless one is current (RFC 9110) */
+                /** @description Entity tags: 412 unless one is current */
                 "If-Match"?: string;
+                /** @description Entity tags: 412 if one is current, or with `*` */
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The owner: the `sub` of the token */
@@ -626,8 +630,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Entity tags: 412 unless one is current (RFC 9110) */
+                /** @description Entity tags: 412 unless one is current */
                 "If-Match"?: string;
+                /** @description Entity tags: 412 if one is current, or with `*` */
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The owner: the `sub` of the token */

@@ -1,0 +1,2 @@
+export * from "./client.js";
+export { ApiError, ConflictError, type Problem } from "./errors.js";
