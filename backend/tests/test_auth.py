@@ -105,7 +105,6 @@ BAD_TOKENS: dict[str, Callable[[KeyServer], str | bytes]] = {
     "bytes beyond ASCII": lambda _: b"\xff\xfe." + "ä".encode(),
     "opaque session token": lambda _: "kK2pQ7vW9xY4zB6nM8cD1fG3hJ5lR0sT.q83v/Ee+x2w=",
     "two tokens": lambda _: f"{make_token(OWNER)} {make_token(OWNER)}",
-    "over 8 KiB": lambda _: make_token(OWNER, name="x" * 7000),
     "header of a list": lambda _: forged([], claims(), SECRET.encode()),
     "payload of a list": lambda _: forged(HS256, [OWNER], SECRET.encode()),
     "payload of a text": lambda _: forged(HS256, OWNER, SECRET.encode()),
@@ -259,7 +258,11 @@ GOOD_TOKENS: dict[str, Callable[[KeyServer], str]] = {
         SIGNER, OWNER, iat=time.time() + 8, nbf=time.time() + 8, exp=time.time() + 900
     ),
     "by secret, this side's clock is 8 s slow": lambda _: by_secret(iat=time.time() + 8, nbf=time.time() + 8),
-    "almost 8 KiB": lambda auth: auth.token(SIGNER, OWNER, image="x" * 5600),
+    "with an avatar of 20 KiB": lambda auth: auth.token(SIGNER, OWNER, image="x" * 20_000),
+    "with an avatar, by secret": lambda _: by_secret(image="x" * 23_000),
+    "typ at+jwt": lambda auth: auth.token(SIGNER, OWNER, headers={"typ": "at+jwt"}),
+    "typ application/at+jwt": lambda auth: auth.token(SIGNER, OWNER, headers={"typ": "application/AT+JWT"}),
+    "typ application/jwt": lambda auth: auth.token(SIGNER, OWNER, headers={"typ": "Application/jwt"}),
 }
 
 

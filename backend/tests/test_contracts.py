@@ -1,10 +1,13 @@
 """What holds for the whole service: one shape of error, CORS and ids everywhere, one statement an operation."""
 
+import gzip
 import json
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +27,7 @@ METHOD = "Access-Control-Request-Method"
 PREFLIGHT = {"Origin": ORIGIN, METHOD: "GET"}
 KEY = {"Idempotency-Key": "k"}
 EXPOSED = {
+    "Accept-Encoding",
     "Allow",
     "ETag",
     "Idempotency-Replayed",
@@ -33,7 +37,10 @@ EXPOSED = {
     "WWW-Authenticate",
     "X-Request-ID",
 }
-REQUEST_HEADERS = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id"]
+REQUEST_HEADERS = [
+    *("authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id"),
+    *("traceparent", "tracestate"),
+]
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ def broken(service: Service, monkeypatch: pytest.MonkeyPatch, user: str) -> Iter
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail of the fault")
 
-    monkeypatch.setattr("src.routes.tasks.json_response", fail)
+    monkeypatch.setattr("src.http.conditions.Answer.list", fail)
     headers = bearer(make_token(user))
     with httpx.Client(base_url=f"{service.url}/api/{user}", headers=headers, timeout=30, verify=TLS) as client:
         yield client
@@ -91,6 +98,27 @@ def check_problem(response: httpx.Response, status: int) -> None:
 def connected(service: Service) -> socket.socket:
     address = urlsplit(service.url)
     return socket.create_connection((address.hostname, address.port), timeout=10)
+
+
+def from_origin() -> bytes:
+    return b"Origin: %s\r\nConnection: close\r\n\r\n" % ORIGIN.encode()
+
+
+def exchange(service: Service, head: bytes, pieces: int = 1) -> tuple[int, httpx.Headers, Any]:
+    """Send a head as it is, in so many pieces, and return the status, the headers and the body."""
+    with connected(service) as connection:
+        size = -(-len(head) // pieces)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the service may have had enough
+            for start in range(0, len(head), size):
+                connection.sendall(head[start : start + size])
+                time.sleep(0.01 if pieces > 1 else 0)  # so that they do not arrive as one
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    top, _, body = answer.partition(b"\r\n\r\n")
+    status_line, *lines = top.decode().split("\r\n")
+    headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])
+    return int(status_line.split()[1]), headers, json.loads(body)
 
 
 def check_cors(response: httpx.Response) -> None:
@@ -156,13 +184,47 @@ class TestErrors:
             b'{"a":' * 10_000,
             '{"title":"x"}'.encode("utf-16"),
             b'\xef\xbb\xbf{"title":"x"}',
-            b'{"title":"x","n":' + b"9" * 5000 + b"}",
             b"title=x",
         ],
     )
     def test_what_is_not_json_is_a_400_and_stores_nothing(self, client: httpx.Client, body: bytes) -> None:
         check_problem(client.post("/tasks", content=body, headers=JSON), 400)
         assert client.get("/tasks").json() == []
+
+    @pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000, b"9" * 5000 + b".5e3", b"1e999999"])
+    def test_a_number_that_no_program_can_hold_is_json_and_ignored_like_any_other(
+        self, client: httpx.Client, number: bytes
+    ) -> None:
+        assert client.post("/tasks", content=b'{"title":"x","n":%s}' % number, headers=JSON).status_code == 201
+        check_problem(client.post("/tasks", content=b'{"title":%s}' % number, headers=JSON), 422)
+        check_problem(client.patch("/tasks/1/complete", content=b'{"completed":%s}' % number, headers=JSON), 422)
+
+    @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br, gzip", "identity, gzip", "unknown"])
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_an_encoded_body_is_415_whether_it_is_encoded_or_not(
+        self, client: httpx.Client, coding: str, compressed: bool
+    ) -> None:
+        body = gzip.compress(b'{"title":"x"}') if compressed else b'{"title":"x"}'
+        response = client.post("/tasks", content=body, headers={**JSON, "Content-Encoding": coding, "Origin": ORIGIN})
+        check_problem(response, 415)
+        check_cors(response)
+        assert response.headers["Accept-Encoding"] == "identity"
+        assert client.get("/tasks").json() == []
+
+    @pytest.mark.parametrize("coding", ["identity", "Identity"])
+    def test_a_body_that_is_said_to_be_plain_is_read(self, client: httpx.Client, coding: str) -> None:
+        headers = {**JSON, "Content-Encoding": coding}
+        assert client.post("/tasks", content=b'{"title":"x"}', headers=headers).status_code == 201
+
+    @pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a\r\nhost: b\r\n"])
+    def test_a_request_needs_exactly_one_host(self, service: Service, hosts: bytes) -> None:
+        status, headers, body = exchange(service, b"GET /health HTTP/1.1\r\n" + hosts + from_origin())
+        assert (status, body["status"]) == (400, 400)
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert body["request_id"] == headers["X-Request-ID"]
+
+    def test_a_request_of_http_1_0_needs_no_host(self, service: Service) -> None:
+        assert exchange(service, b"GET /health HTTP/1.0\r\n\r\n")[0] == 200
 
     @pytest.mark.parametrize(
         "media", ["application/json", "APPLICATION/JSON; charset=utf-8", "application/merge-patch+json"]
@@ -192,6 +254,30 @@ class TestErrors:
         assert client.post("/tasks", content=iter(chunks), headers=JSON).status_code == 201
         check_problem(client.post("/tasks", content=iter([*chunks, b" "]), headers=JSON), 413)
         assert [task["title"] for task in client.get("/tasks").json()] == ["x"]
+
+    @pytest.mark.parametrize("pieces", [1, 2, 12])
+    def test_a_browser_may_read_why_its_large_head_was_refused(self, service: Service, pieces: int) -> None:
+        head = b"GET /health HTTP/1.1\r\nHost: x\r\n" + from_origin()[:-2]
+        head += b"X-Large: " + b"x" * (32 * 1024 - 40) + b"\r\n\r\n"
+        status, headers, body = exchange(service, head, pieces=pieces)
+        assert (status, body["status"]) == (431, 431)
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert headers["Connection"] == "close"
+        assert body["request_id"] == headers["X-Request-ID"]
+        assert isinstance(body["detail"], str)
+
+    def test_what_is_not_http_is_a_400_that_a_browser_may_read(self, service: Service) -> None:
+        head = b"GET /health HTTP/1.1\r\nHost: x\r\n" + from_origin()[:-2] + b"X Bad\r\n\r\n"
+        status, headers, body = exchange(service, head)
+        assert (status, body["status"]) == (400, 400)
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
+
+    def test_a_large_token_in_a_large_head_is_judged(self, client_for: Callable[..., httpx.Client], user: str) -> None:
+        token = make_token(user, image="x" * 23_000)
+        assert 30_000 < len(token) < 32_000
+        assert client_for(user, token).get("/tasks").status_code == 200
+        changed = client_for(user, token[:-4] + "AAAA").get("/tasks")
+        check_problem(changed, 401)
 
     def test_a_head_over_the_limit_is_431(self, service: Service) -> None:
         head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Large: "

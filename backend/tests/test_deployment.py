@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from src.config import Settings
+from src.http.origins import origin_pattern
 
 TOP = Path(__file__).resolve().parents[2]
 DEPLOYMENT = (TOP / "backend/docs/DEPLOYMENT.md").read_text()
@@ -45,6 +46,15 @@ def test_the_documented_default_is_the_default(name: str) -> None:
     else:
         shown = f"{default:g}" if isinstance(default, float) else str(default)
         assert documented == f"`{shown.lower() if isinstance(default, bool) else shown}`"
+
+
+def test_the_documented_pattern_allows_the_documented_preview() -> None:
+    (pattern,) = re.findall(r"^CORS_ORIGIN_REGEX=(.+)$", DEPLOYMENT, re.MULTILINE)
+    address = re.search(r"such as `(https://[^`]+)`", DEPLOYMENT.split("## Preview deployments")[1])
+    assert address
+    assert re.fullmatch(origin_pattern(pattern), address[1])
+    assert not re.fullmatch(origin_pattern(pattern), f"{address[1]}.evil.example")
+    assert pattern in EXAMPLE
 
 
 def test_an_empty_line_of_the_example_undoes_nothing_that_an_image_sets() -> None:

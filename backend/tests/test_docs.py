@@ -13,7 +13,6 @@ What a writer of a document has to know:
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import markdown
+from tests.support.copies import copied
 from tests.support.markdown import TOP, Block
 from tests.support.server import Service, serve, settings_for
 from tests.support.tokens import SECRET
@@ -30,7 +30,6 @@ COMMANDS = ("sh", "bash")
 # Marks for commands that would escape the test.
 OTHER_SHELLS = ("shell", "console", "zsh", "shell-session")
 SECONDS = 180
-NOT_COPIED = (".git", ".venv", "node_modules", ".postgres", "output", ".env", "__pycache__", ".*_cache", "logs")
 PROLOGUE = """set -euo pipefail
 curl() { command curl --silent --show-error --max-time 30 --write-out '%{stderr}STATUS %{http_code}\\n' "$@"; }
 """
@@ -48,12 +47,7 @@ def documented(database_url: str) -> Iterator[Service]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the repository, whose .venv is the real one: commands may write files."""
-    target = tmp_path / "repository"
-    shutil.copytree(TOP, target, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
-    (target / "backend" / ".venv").symlink_to(TOP / "backend" / ".venv")
-    (target / "backend" / "logs").mkdir()
-    return target
+    return copied(tmp_path / "repository")
 
 
 def executable(text: str) -> list[Block]:

@@ -105,7 +105,9 @@ class TestCreate:
         other = create(client, "y")
         assert client.put(f"/tasks/{other['id']}", json={"description": text}).json()["description"] == text
 
-    @pytest.mark.parametrize("text", ['{"title":"\\ud83d"}', '{"title":"x","description":"\\udc00"}'])
+    @pytest.mark.parametrize(
+        "text", ['{"title":"\\ud83d"}', '{"title":"x \\ud83d"}', '{"title":"x","description":"\\udc00"}']
+    )
     def test_lone_surrogates_are_refused(self, client: httpx.Client, text: str) -> None:
         response = client.post("/tasks", content=text, headers=JSON)
         assert response.status_code == 422

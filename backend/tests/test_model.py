@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
-from src.title_order import title_key
+from src.postgres.title_order import title_key
 
 USERS = st.sampled_from(["ann", "bob", "cat"])
 # Few letters, so that titles collide and sort next to each other; some that folding or JSON treat specially.

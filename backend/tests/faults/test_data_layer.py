@@ -5,27 +5,46 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import psutil
-import psycopg2
 import pytest
 import uvloop
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from src import cancelling
-from src.db import PING, Database
-from src.errors import DatabaseUnavailableError
-from src.statement import Statement, one_row
+from src.db import Database
+from src.errors import DatabaseFaultError, DatabaseUnavailableError
 from tests.support.chaos import Proxy
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
 from tests.support.server import settings_for
 
-SLOW = Statement("SELECT pg_sleep(30)", one_row, repeatable=True)
-WRITE = Statement("SELECT pg_sleep(30)", one_row, repeatable=False)
 PASSING = [
-    *("57P01", "57P02", "57P03", "57P05", "57014", "53300", "53100", "53200", "25006", "40001", "40P01", "55P03"),
+    *("57P01", "57P02", "57P03", "57P05", "57014", "53300", "53100", "53200", "25006", "55P03"),
     *("08000", "08006", "08P01", "58030"),
 ]
-ECHO = Statement("SELECT %(text)s", one_row, repeatable=True)
+
+
+class Statement:
+    """One statement, and whether it may be repeated."""
+
+    def __init__(self, sql: str, *, repeatable: bool) -> None:
+        self._text = text(sql)
+        self._repeatable = repeatable
+
+    async def run(self, database: Database, **parameters: Any) -> Any:
+        async def work(session: AsyncSession) -> Any:
+            return await session.scalar(self._text, parameters)
+
+        return await database.run(work, repeatable=self._repeatable)
+
+
+def read(sql: str) -> Statement:
+    return Statement(sql, repeatable=True)
+
+
+PING = read("SELECT 1")
+SLOW = read("SELECT 1 FROM pg_sleep(30)")
+WRITE = Statement("SELECT 1 FROM pg_sleep(30)", repeatable=False)
+ECHO = read("SELECT CAST(:text AS text)")
 
 
 @asynccontextmanager
@@ -49,112 +68,88 @@ def run(
 ) -> None:
     async def main() -> None:
         async with opened(url, **settings) as database:
+            places = database._places
             await test(database)
-            assert await database.fetch(PING) == (1,)
-            assert database._pool.free == settings_for(url, **settings).db_pool_size, "a place leaked"
-            assert not any((database._pool._waiting, database._pool._running, database._pool._opening))
+            assert await PING.run(database) == 1
+            assert database.engine.sync_engine.pool.checkedout() == 0, "a connection leaked"
+            assert database._places == places, "a place leaked"
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())
 
 
 def raising(code: str) -> Statement:
-    return Statement(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$", one_row, repeatable=False)
+    return Statement(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$", repeatable=False)
 
 
 @pytest.mark.parametrize("code", PASSING)
 def test_conditions_that_pass_are_unavailability(postgres: Postgres, database: str, code: str) -> None:
     async def test(db: Database) -> None:
         with pytest.raises(DatabaseUnavailableError):
-            await db.fetch(raising(code))
+            await raising(code).run(db)
 
     run(postgres.url(database), test)
 
 
-def test_repeating_what_was_rolled_back_opens_no_further_connections(postgres: Postgres, database: str) -> None:
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_what_was_rolled_back_is_repeated_until_its_time_is_over_on_one_connection(
+    postgres: Postgres, database: str, code: str
+) -> None:
     async def test(db: Database) -> None:
-        for _ in range(5):
-            with pytest.raises(DatabaseUnavailableError):
-                await db.fetch(raising("40001"))
+        with pytest.raises(DatabaseUnavailableError):
+            await raising(code).run(db)
         assert await asyncio.to_thread(postgres.connections, database) == 1
 
-    run(postgres.url(database), test, db_pool_size=1)
+    run(postgres.url(database), test, db_pool_size=1, db_statement_timeout=0.2, db_queue_timeout=0.2)
 
 
 @pytest.mark.parametrize("code", ["42P01", "42601", "42501", "22P02", "23505", "23514", "XX000", "0A000"])
-def test_faults_of_ours_are_not(postgres: Postgres, database: str, code: str) -> None:
+def test_faults_of_ours_are_not_and_tell_only_their_code(postgres: Postgres, database: str, code: str) -> None:
     async def test(db: Database) -> None:
-        with pytest.raises(psycopg2.Error) as caught:
-            await db.fetch(raising(code))
-        assert caught.value.pgcode == code
+        with pytest.raises(DatabaseFaultError) as caught:
+            await raising(code).run(db)
+        assert str(caught.value) == f"SQLSTATE {code}"
+        assert caught.value.__cause__ is caught.value.__context__ is None, (
+            "a log would show the text of what it came from"
+        )
 
     run(postgres.url(database), test)
 
 
-def test_a_statement_that_takes_too_long_is_cancelled_at_the_server(postgres: Postgres, database: str) -> None:
+def test_a_statement_that_takes_too_long_is_ended_by_the_server_and_its_connection_stays(
+    postgres: Postgres, database: str
+) -> None:
     async def test(db: Database) -> None:
+        pids = [await db.run(lambda session: session.scalar(text("SELECT pg_backend_pid()")))]
         with pytest.raises(DatabaseUnavailableError):
-            await db.fetch(SLOW)
+            await SLOW.run(db)
+        pids.append(await db.run(lambda session: session.scalar(text("SELECT pg_backend_pid()"))))
+        assert pids[0] == pids[1]
         await gone(postgres, database)
 
     run(postgres.url(database), test, db_statement_timeout=0.3)
 
 
-def test_a_request_to_cancel_that_is_refused_is_made_again(
-    postgres: Postgres, database: str, proxy: Proxy, proxied_url: str
-) -> None:
+def test_a_statement_that_nobody_awaits_any_more_is_ended_by_the_server(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
-        proxy.refusing = True
-        with pytest.raises(DatabaseUnavailableError):
-            await db.fetch(SLOW)
-        refused = proxy.accepted
-        await asyncio.to_thread(eventually, lambda: proxy.accepted > refused, 5, "another request to cancel")
-        proxy.refusing = False
+        work = asyncio.ensure_future(SLOW.run(db))
+        await asyncio.to_thread(eventually, lambda: running(postgres, database), 5, "it runs")
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
         await gone(postgres, database)
 
-    run(proxied_url, test, db_statement_timeout=0.3)
+    run(postgres.url(database), test, db_statement_timeout=1)
 
 
-def test_a_request_to_cancel_that_gets_no_answer_ends(
-    proxy: Proxy, proxied_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(cancelling, "_SECONDS", 0.5)
-
-    async def test(db: Database) -> None:
-        proxy.swallowing = True
-        with pytest.raises(DatabaseUnavailableError):
-            await db.fetch(SLOW)
-        await asyncio.to_thread(eventually, lambda: "statement not cancelled" in caplog.messages, 5, "it gives up")
-        await asyncio.to_thread(eventually, lambda: not connected_to(proxy.port), 5, "its connections are closed")
-        proxy.swallowing = False
-        proxy.cut()
-
-    run(proxied_url, test, db_statement_timeout=0.3)
-
-
-def test_a_process_that_ends_takes_its_statements_along(
-    postgres: Postgres, database: str, proxy: Proxy, proxied_url: str
-) -> None:
-    async def main() -> None:
-        async with opened(proxied_url) as db:
-            work = asyncio.ensure_future(db.fetch(SLOW))
-            await asyncio.sleep(0.2)
-            proxy.delay = 0.1
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-    asyncio.run(main())
-    asyncio.run(gone(postgres, database))
-
-
-def connected_to(port: int) -> bool:
-    """Whether this process is a client of that port."""
-    return any(held.raddr and held.raddr.port == port for held in psutil.Process().net_connections())
+def running(postgres: Postgres, database: str) -> list[Any]:
+    return postgres.execute(
+        f"SELECT 1 FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%pg_sleep(30)'"
+        " AND state = 'active'"
+    )
 
 
 async def gone(postgres: Postgres, database: str) -> None:
-    active = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%pg_sleep(30)'"
-    await asyncio.to_thread(eventually, lambda: not postgres.execute(active), 5, "the server stopped working for us")
+    await asyncio.to_thread(eventually, lambda: not running(postgres, database), 5, "the server stopped working for us")
 
 
 @pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.new_event_loop])
@@ -162,7 +157,7 @@ def test_requests_cancelled_at_any_moment_leak_nothing(postgres: Postgres, datab
     async def test(db: Database) -> None:
         # With two places, some of these wait, some connect, some run, and some are done.
         for delay in [0, 0, 0, 0.0001, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.02] * 3:
-            work = [asyncio.ensure_future(db.fetch(statement)) for statement in (PING, SLOW, PING, WRITE, SLOW, PING)]
+            work = [asyncio.ensure_future(statement.run(db)) for statement in (PING, SLOW, PING, WRITE, SLOW, PING)]
             await asyncio.sleep(delay)
             for task in work:
                 task.cancel()
@@ -173,30 +168,15 @@ def test_requests_cancelled_at_any_moment_leak_nothing(postgres: Postgres, datab
     run(postgres.url(database), test, loop, db_pool_size=2)
 
 
-def test_a_connection_attempt_that_somebody_cancels_is_no_empty_answer(proxy: Proxy, proxied_url: str) -> None:
-    async def test(db: Database) -> None:
-        proxy.swallowing = True
-        db._pool._idle.hang_up()
-        work = asyncio.ensure_future(db.fetch(PING))
-        await asyncio.sleep(0.1)
-        next(iter(db._pool._opening.values())).cancel()
-        with pytest.raises(DatabaseUnavailableError):
-            await work
-        proxy.swallowing = False
-        proxy.cut()
-
-    run(proxied_url, test)
-
-
 def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
         order: list[int] = []
 
         async def waiting(number: int) -> None:
-            await db.fetch(PING)
+            await PING.run(db)
             order.append(number)
 
-        holder = asyncio.ensure_future(db.fetch(Statement("SELECT pg_sleep(0.2)", one_row, repeatable=True)))
+        holder = asyncio.ensure_future(read("SELECT 1 FROM pg_sleep(0.2)").run(db))
         await asyncio.sleep(0.05)
         tasks = [asyncio.ensure_future(waiting(number)) for number in range(50)]
         await asyncio.sleep(0.05)
@@ -210,13 +190,13 @@ def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postg
 
 def test_a_full_queue_refuses_at_once_and_a_long_wait_ends(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
-        holder = asyncio.ensure_future(db.fetch(Statement("SELECT pg_sleep(1)", one_row, repeatable=True)))
+        holder = asyncio.ensure_future(read("SELECT 1 FROM pg_sleep(1)").run(db))
         await asyncio.sleep(0.05)
-        waiters = [asyncio.ensure_future(db.fetch(PING)) for _ in range(3)]
+        waiters = [asyncio.ensure_future(PING.run(db)) for _ in range(3)]
         await asyncio.sleep(0)
         before = asyncio.get_running_loop().time()
         with pytest.raises(DatabaseUnavailableError):
-            await db.fetch(PING)
+            await PING.run(db)
         assert asyncio.get_running_loop().time() - before < 0.1
         outcomes = await asyncio.gather(*waiters, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailableError] * 3
@@ -231,9 +211,9 @@ def test_statements_larger_than_the_socket_takes_at_once(proxy: Proxy, proxied_u
 
     async def test(db: Database) -> None:
         proxy.delay = 0.002  # so that the kernel's buffers fill, and libpq asks to be told when it may write
-        assert await db.fetch(ECHO, text=text) == (text,)
-        results = await asyncio.gather(*(db.fetch(ECHO, text=text[:2_000_000]) for _ in range(3)))
-        assert results == [(text[:2_000_000],)] * 3
+        assert await ECHO.run(db, text=text) == text
+        results = await asyncio.gather(*(ECHO.run(db, text=text[:2_000_000]) for _ in range(3)))
+        assert results == [text[:2_000_000]] * 3
 
     run(proxied_url, test, db_statement_timeout=30)
 
@@ -241,12 +221,12 @@ def test_statements_larger_than_the_socket_takes_at_once(proxy: Proxy, proxied_u
 def test_descriptors_are_used_again_without_confusion(proxy: Proxy, proxied_url: str) -> None:
     async def test(db: Database) -> None:
         for number in range(40):
-            work = [asyncio.ensure_future(db.fetch(ECHO, text=f"{number}-{n}")) for n in range(6)]
+            work = [asyncio.ensure_future(ECHO.run(db, text=f"{number}-{n}")) for n in range(6)]
             await asyncio.sleep(0.001 * (number % 5))
             proxy.cut()
             outcomes = await asyncio.gather(*work, return_exceptions=True)
             for n, outcome in enumerate(outcomes):
-                assert outcome == (f"{number}-{n}",) or isinstance(outcome, DatabaseUnavailableError)
+                assert outcome == f"{number}-{n}" or isinstance(outcome, DatabaseUnavailableError)
         await asyncio.sleep(0.1)
 
     run(proxied_url, test, db_pool_size=4)
@@ -256,16 +236,16 @@ def test_a_read_is_repeated_and_a_write_is_not(proxy: Proxy, proxied_url: str) -
     async def test(db: Database) -> None:
         counts = []
         for statement in (
-            Statement("SELECT pg_sleep(0.3)", one_row, repeatable=True),
-            Statement("SELECT pg_sleep(0.3)", one_row, repeatable=False),
+            read("SELECT 1 FROM pg_sleep(0.3)"),
+            Statement("SELECT 1 FROM pg_sleep(0.3)", repeatable=False),
         ):
             before = proxy.accepted
-            work = asyncio.ensure_future(db.fetch(statement))
+            work = asyncio.ensure_future(statement.run(db))
             await asyncio.sleep(0.1)
             proxy.cut()
             (outcome,) = await asyncio.gather(work, return_exceptions=True)
             counts.append((type(outcome), proxy.accepted - before))
-        assert counts[0] == (tuple, 1)
+        assert counts[0] == (int, 1)
         assert counts[1][0] is DatabaseUnavailableError
 
     run(proxied_url, test)
@@ -275,7 +255,7 @@ def test_a_request_has_one_deadline_for_everything(proxy: Proxy, proxied_url: st
     async def test(db: Database) -> None:
         proxy.swallowing = True
         started = asyncio.get_running_loop().time()
-        work = asyncio.ensure_future(db.fetch(PING))
+        work = asyncio.ensure_future(PING.run(db))
         await asyncio.sleep(0.7)
         proxy.cut()  # The repetition has to connect, into the same black hole, with what is left of its second.
         with pytest.raises(DatabaseUnavailableError):

@@ -99,13 +99,18 @@ def test_an_older_schema_is_upgraded_and_its_tasks_are_sorted_like_new_ones(
         "INSERT INTO tasks (user_id, title) SELECT 'bob', 'b ' || n FROM generate_series(1, 15000) n", database
     )
     postgres.execute(some.format("apple") + ";" + some.format("Banana"), database)
-    before = postgres.execute("SELECT id, created_at, updated_at FROM tasks WHERE user_id = 'alice'", database)
+    before = postgres.execute(
+        "SELECT id, created_at, updated_at FROM tasks WHERE user_id = 'alice' ORDER BY id", database
+    )
     service = start_service()
     service.wait_ready()
     assert titles(service, sort="title") == ["apple", "Banana", "Éclair", "zebra"]
     assert titles(service) == ["zebra", "Éclair", "apple", "Banana"]
     assert {(task["description"], task["completed"]) for task in tasks(service)} == {("kept", True)}
-    assert postgres.execute("SELECT id, created_at, updated_at FROM tasks WHERE user_id = 'alice'", database) == before
+    assert (
+        postgres.execute("SELECT id, created_at, updated_at FROM tasks WHERE user_id = 'alice' ORDER BY id", database)
+        == before
+    )
     assert [create(service, "cherry", **{"Idempotency-Key": "k"}) for _ in range(2)] == [201, 201]
     assert titles(service, sort="title") == ["apple", "Banana", "cherry", "Éclair", "zebra"]
 

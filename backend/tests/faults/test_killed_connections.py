@@ -1,4 +1,4 @@
-"""Points 1 and 2: connections that the server ends, idle ones as Neon does and busy ones as nobody should."""
+"""Connections that the server ends, idle ones as Neon does and busy ones as nobody should."""
 
 import threading
 import time

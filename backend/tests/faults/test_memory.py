@@ -1,12 +1,10 @@
 """What a worker keeps of the memory that a very long list took."""
 
-import asyncio
 import sys
 
 import httpx
 import pytest
 
-from src import memory
 from tests.faults.conftest import StartService
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
@@ -27,18 +25,3 @@ def test_a_long_list_costs_memory_only_while_it_is_sent(
     with httpx.Client(headers=bearer(make_token("alice")), timeout=30) as client:
         assert len(client.get(f"{service.url}/api/alice/tasks").json()) == TASKS
         eventually(lambda: service.memory() - before < 4_000_000, 10, "the memory of a list is given back")
-
-
-def test_only_a_large_body_is_followed_by_a_trim(monkeypatch: pytest.MonkeyPatch) -> None:
-    trims: list[int] = []
-    monkeypatch.setattr(memory, "_trim", trims.append)
-    monkeypatch.setattr(memory, "_SECONDS", 0)
-
-    async def answered(size: int) -> None:
-        memory.give_back_after(bytes(size))
-        await asyncio.sleep(0.01)
-
-    asyncio.run(answered(1 << 20))
-    assert trims == []
-    asyncio.run(answered((1 << 20) + 1))
-    assert trims == [0]

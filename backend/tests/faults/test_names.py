@@ -1,75 +1,125 @@
-"""Host names are resolved in a thread of ours: libpq would do it with all of Python standing still."""
+"""Host names are resolved in the event loop, not by libpq, and each address of a host has a share of the time."""
 
 import asyncio
 import socket
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
+import psycopg2
 import pytest
-from psycopg2.extensions import parse_dsn
 
-from src.blocking import Threads
-from src.connecting import _resolved, connect, with_defaults
+from src.postgres.connecting import Connector, Target
+from tests.support.chaos import Proxy
 from tests.support.postgres_server import Postgres
 
 
-def resolved(dsn: str) -> dict[str, str]:
-    return dict(parse_dsn(asyncio.run(_resolved(dsn, Threads(1)))))
+def targets(dsn: str) -> list[Target]:
+    return asyncio.run(Connector(dsn, 5)._targets())
 
 
 def test_libpq_gets_addresses_and_keeps_the_name_for_tls() -> None:
-    given = resolved("postgresql://a@localhost:6000/x?sslmode=verify-full")
-    assert set(given["host"].split(",")) == {"localhost"}
-    assert "127.0.0.1" in given["hostaddr"].split(",")
-    assert set(given["port"].split(",")) == {"6000"}
+    found = targets("postgresql://a@localhost:6000/x?sslmode=verify-full")
+    assert {(target.host, target.port) for target in found} == {("localhost", "6000")}
+    assert "127.0.0.1" in {target.address for target in found}
 
 
 def test_each_of_several_hosts_keeps_its_port() -> None:
-    given = resolved("host=127.0.0.1,/tmp,127.0.0.2 port=1,2,3 dbname=x")
-    assert (given["host"], given["hostaddr"], given["port"]) == (
-        "127.0.0.1,/tmp,127.0.0.2",
-        "127.0.0.1,,127.0.0.2",
-        "1,2,3",
-    )
+    found = targets("host=127.0.0.1,/tmp,127.0.0.2 port=1,2,3 dbname=x")
+    assert [(target.host, target.address, target.port) for target in found] == [
+        ("127.0.0.1", "127.0.0.1", "1"),
+        ("/tmp", "", "2"),
+        ("127.0.0.2", "127.0.0.2", "3"),
+    ]
 
 
-@pytest.mark.parametrize("dsn", ["host=/tmp dbname=x", "dbname=x", "host=a.invalid hostaddr=127.0.0.1"])
-def test_what_needs_no_resolving_is_left_alone(dsn: str) -> None:
-    assert resolved(dsn) == parse_dsn(dsn)
+@pytest.mark.parametrize(
+    ("dsn", "host", "address"),
+    [
+        ("host=/tmp dbname=x", "/tmp", ""),
+        ("dbname=x", "", ""),
+        ("host=a.invalid hostaddr=127.0.0.1", "a.invalid", "127.0.0.1"),
+    ],
+)
+def test_what_needs_no_resolving_is_left_alone(dsn: str, host: str, address: str) -> None:
+    assert [(target.host, target.address) for target in targets(dsn)] == [(host, address)]
 
 
 def test_an_unknown_name_fails_like_an_unreachable_server() -> None:
     with pytest.raises(OSError, match=r"known|resol|Name"):
-        resolved("host=nowhere.invalid dbname=x")
+        targets("host=nowhere.invalid dbname=x")
 
 
-def test_several_addresses_of_which_one_answers(postgres: Postgres, database: str) -> None:
-    async def main() -> None:
-        refused = socket.socket()
+def test_an_unknown_name_hides_no_other() -> None:
+    assert [target.host for target in targets("host=nowhere.invalid,127.0.0.1 dbname=x")] == ["127.0.0.1"]
+
+
+def connected_port(connector: Connector) -> int:
+    async def main() -> int:
+        with closing(await connector.connect()) as raw:
+            port: int = raw.info.port
+            return port
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and never says a word, as one that was stopped does."""
+    with socket.create_server(("127.0.0.2", 0)) as listening:
+        yield listening
+
+
+def two_hosts(first: Any, postgres: Postgres, database: str) -> str:
+    return f"host=127.0.0.2,127.0.0.1 port={first},{postgres.port} dbname={database} user=postgres"
+
+
+def test_an_address_that_refuses_hides_no_other(postgres: Postgres, database: str) -> None:
+    with closing(socket.socket()) as refused:
         refused.bind(("127.0.0.2", 0))  # nobody listens here
-        url = (
-            f"host=127.0.0.2,localhost port={refused.getsockname()[1]},{postgres.port} dbname={database} user=postgres"
+        url = two_hosts(refused.getsockname()[1], postgres, database)
+        assert connected_port(Connector(url, 5)) == postgres.port
+
+
+def test_an_address_that_never_answers_hides_no_other_and_is_asked_last_from_then_on(
+    silent: socket.socket, postgres: Postgres, database: str
+) -> None:
+    connector = Connector(two_hosts(silent.getsockname()[1], postgres, database), 2)
+    assert connected_port(connector) == postgres.port
+    silent.settimeout(5)
+    silent.accept()[0].close()
+    assert connected_port(connector) == postgres.port
+    silent.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        silent.accept()
+
+
+def test_a_standby_is_not_taken_for_the_primary(postgres: Postgres, database: str) -> None:
+    """Each host is asked alone, so that libpq cannot choose among them: what they are asked must still hold."""
+    with pytest.raises(psycopg2.OperationalError, match="standby"):
+        connected_port(Connector(f"{postgres.url(database)}?target_session_attrs=standby", 5))
+    for attributes in ("prefer-standby", "read-write", "primary", "any"):
+        url = f"{postgres.url(database)}?target_session_attrs={attributes}"
+        assert connected_port(Connector(url, 5)) == postgres.port
+
+
+def test_the_event_loop_does_not_wait_for_a_connection(silent: socket.socket) -> None:
+    async def main() -> float:
+        slowest, before = 0.0, time.monotonic()
+        work = asyncio.ensure_future(
+            Connector(f"host=127.0.0.2 port={silent.getsockname()[1]} dbname=x", 0.5).connect()
         )
-        raw = await connect(with_defaults(url), Threads(1))
-        assert raw.info.port == postgres.port
-        raw.close()
-        refused.close()
+        while not work.done():
+            await asyncio.sleep(0.01)
+            slowest, before = max(slowest, time.monotonic() - before), time.monotonic()
+        assert isinstance(work.exception(), TimeoutError)
+        return slowest
 
-    asyncio.run(main())
+    assert asyncio.run(main()) < 0.4, "all of the time was spent in one turn"
 
 
-def test_a_resolver_that_hangs_keeps_its_place_and_nobody_else() -> None:
-    over = threading.Event()
-
-    async def main() -> None:
-        threads = Threads(1)
-        for _ in range(2):  # the second waits for the place of the first, which still hangs
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await threads.run(over.wait)
-        over.set()
-        assert await threads.run(time.time) > 0
-
-    before = threading.active_count()
-    asyncio.run(main())
-    assert threading.active_count() <= before + 1
+def test_a_database_behind_a_black_hole_is_given_up_in_time(proxy: Proxy, proxied_url: str) -> None:
+    proxy.swallowing = True
+    with pytest.raises(TimeoutError):
+        connected_port(Connector(proxied_url, 0.3))

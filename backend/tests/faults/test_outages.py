@@ -1,4 +1,4 @@
-"""Points 3 to 5: a database that is stopped, was never there, does not answer, or takes no writes."""
+"""A database that is stopped, was never there, does not answer, or takes no writes."""
 
 import time
 from collections.abc import Callable

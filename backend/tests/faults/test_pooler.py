@@ -1,4 +1,4 @@
-"""Point 9: through PgBouncer in transaction mode. `make test-pooler` runs the other tests through it as well."""
+"""Through PgBouncer in transaction mode. `make test-pooler` runs the other tests through it as well."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Point 8: the process is told to stop, or killed, in the middle of its work."""
+"""The process is told to stop, or killed, in the middle of its work."""
 
 import signal
 import socket

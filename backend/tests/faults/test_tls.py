@@ -1,4 +1,4 @@
-"""Point 9, TLS: encrypted and verified connections, to a proxy that ends TLS as Neon's does.
+"""TLS: encrypted and verified connections, to a proxy that ends TLS as Neon's does.
 
 The wheel's PostgreSQL is built without TLS; what matters here is libpq's side of it, in asynchronous mode.
 """
@@ -11,10 +11,9 @@ import httpx
 import psycopg2
 import pytest
 
-from src.blocking import Threads
-from src.connecting import connect, with_defaults
 from src.db import Database
 from src.errors import DatabaseUnavailableError
+from src.postgres.connecting import Connector
 from tests.faults.conftest import StartService
 from tests.faults.test_data_layer import ECHO, SLOW, gone, run
 from tests.support import certificates
@@ -58,7 +57,7 @@ def test_verify_full_refuses_another_server(
 
     async def main() -> None:
         with pytest.raises(psycopg2.OperationalError, match="certificate"):
-            await connect(with_defaults(f"{url}&hostaddr=127.0.0.1"), Threads(1))
+            await Connector(f"{url}&hostaddr=127.0.0.1", 5).connect()
 
     asyncio.run(main())
 
@@ -67,19 +66,36 @@ def test_answers_in_tls_records_larger_than_libpq_reads_at_once(front: TlsFront,
     async def test(db: Database) -> None:
         for size in [*range(1_000, 70_000, 1_111), 500_000, 3_000_000]:
             text = "x" * size
-            assert await db.fetch(ECHO, text=text) == (text,), size
+            assert await ECHO.run(db, text=text) == text, size
 
     url = f"postgresql://postgres@localhost:{front.port}/{database}?sslmode=verify-full"
     run(f"{url}&sslrootcert={files.authority}", test, db_statement_timeout=3)
 
 
-def test_a_statement_is_cancelled_over_tls(front: TlsFront, postgres: Postgres, database: str, files: Files) -> None:
-    """The request carries the key that stops a connection; the front takes nothing in the clear."""
-
+def test_a_statement_is_ended_over_tls(front: TlsFront, postgres: Postgres, database: str, files: Files) -> None:
     async def test(db: Database) -> None:
         with pytest.raises(DatabaseUnavailableError):
-            await db.fetch(SLOW)
+            await SLOW.run(db)
         await gone(postgres, database)
 
     url = f"postgresql://postgres@localhost:{front.port}/{database}?sslmode=verify-full"
     run(f"{url}&sslrootcert={files.authority}", test, db_statement_timeout=0.3)
+
+
+def test_the_system_s_authorities_are_found(
+    start_service: StartService, front: TlsFront, database: str, files: Files
+) -> None:
+    """Of a system whose only authority is the test's: OpenSSL and Python learn from a variable where its file is."""
+    url = f"postgresql://postgres@localhost:{front.port}/{database}?sslmode=verify-full&sslrootcert=system"
+    start_service(url, ssl_cert_file=files.authority).wait_ready()
+
+
+def test_the_system_s_authorities_are_not_those_of_the_test(front: TlsFront, database: str) -> None:
+    """Without that variable, and found all the same: it is the certificate that is refused, not a file missing."""
+    url = f"postgresql://postgres@localhost:{front.port}/{database}?sslrootcert=system"
+
+    async def main() -> None:
+        with pytest.raises(psycopg2.OperationalError, match="certificate verify failed"):
+            await Connector(url, 5).connect()
+
+    asyncio.run(main())

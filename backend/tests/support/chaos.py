@@ -13,7 +13,7 @@ class Proxy:
     """Forwards to a port; `swallow`, `delay` and `cut` change what happens to bytes from then on."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target  # of the connections to come
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -66,7 +66,7 @@ class Proxy:
             writer.transport.abort()
             return
         with suppress(OSError):
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers |= {writer, far_writer}
             pairs = ((reader, far_writer, True), (far_reader, writer, False))
             pumps = [asyncio.create_task(self._pump(*pair)) for pair in pairs]

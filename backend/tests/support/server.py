@@ -9,8 +9,8 @@ from typing import Any
 import uvicorn
 
 from src.config import Settings
-from src.http_guard import GuardedProtocol
 from src.main import create_app
+from src.server.http_guard import GuardedProtocol
 from tests.support.tokens import SECRET
 
 START_SECONDS = 20

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 _PLACES = {
-    "cool_down": "src.jwks.COOL_DOWN",  # from one fetch of the signing keys to the next
-    "max_age": "src.jwks.MAX_AGE",  # of signing keys that are in use
-    "demo_period": "src.routes.demo._SECONDS",  # in which an address gets a few demo tokens
+    "cool_down": "src.auth.key_set.COOL_DOWN",  # from one fetch of the signing keys to the next
+    "max_age": "src.auth.key_set.MAX_AGE",  # of signing keys that are in use
+    "demo_period": "src.demo.routes._SECONDS",  # in which an address gets a few demo tokens
 }
 
 

@@ -1,0 +1,141 @@
+"""The seam between SQLAlchemy and psycopg2: every form of a statement that the service uses, and psycopg2 outside.
+
+An upgrade of either library that moves the seam fails here at once.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg2
+import pytest
+import uvloop
+from sqlalchemy import bindparam, insert, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from src.db import Database
+from src.models import Task
+from src.services import statements
+from tests.support.server import Service, settings_for
+
+Use = Callable[[AsyncSession], Awaitable[Any]]
+PARAMETERS = {"owner": "seam", "title": "t", "title_key": "t", "description": None}
+
+
+def used(url: str, use: Use) -> Any:
+    """Return what a session of the service's own engine gives, and show that its connection is given back."""
+
+    async def main() -> Any:
+        database = Database(settings_for(url, db_pool_size=1))
+        try:
+            async with database.sessions() as session:
+                result = await use(session)
+            assert database.engine.sync_engine.pool.status().startswith("Pool size: 1  Connections in pool: 1")
+            return result
+        finally:
+            await database.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+async def _entity(session: AsyncSession) -> Any:
+    task = await session.scalar(statements.CREATE, PARAMETERS)
+    found = await session.scalar(statements.GET, {"owner": "seam", "task_id": task.id})
+    return found.title
+
+
+async def _entity_by_exec(session: AsyncSession) -> Any:
+    await session.scalar(statements.CREATE, PARAMETERS)
+    return (
+        (await session.exec(select(Task).where(Task.user_id == bindparam("owner")), params=PARAMETERS)).all()[0].title
+    )
+
+
+async def _columns(session: AsyncSession) -> Any:
+    await session.scalar(statements.CREATE, PARAMETERS)
+    return (await session.exec(select(Task.title).where(Task.title == bindparam("title")), params=PARAMETERS)).all()[0]
+
+
+async def _returning(session: AsyncSession) -> Any:
+    values = {"user_id": "seam", "title": "t", "title_key": "t"}
+    return (
+        (await session.exec(insert(statements.tasks).values(**values).returning(statements.tasks.c.title))).one().title
+    )
+
+
+async def _text(session: AsyncSession) -> Any:
+    return await session.scalar(text("SELECT CAST(:title AS text)"), PARAMETERS)
+
+
+async def _conditional(session: AsyncSession) -> Any:
+    task = await session.scalar(statements.CREATE, PARAMETERS)
+    session.expunge_all()  # each operation has a session of its own
+    parameters = {"owner": "seam", "task_id": task.id, "wanted": [task.updated_at], "unwanted": [], "completed": True}
+    changed, there = (await session.exec(statements.COMPLETE_IF, params=parameters)).one()
+    return changed.title if there and changed.completed else None
+
+
+@pytest.mark.parametrize("use", [_entity, _entity_by_exec, _returning, _columns, _text, _conditional])
+def test_every_form_in_use_gives_its_result(database_url: str, service: Service, use: Use) -> None:
+    assert used(database_url, use) == "t"
+
+
+async def _fault(session: AsyncSession) -> None:
+    with pytest.raises(DBAPIError):
+        await session.scalar(text("SELECT 1/0"))
+
+
+async def _fault_and_further(session: AsyncSession) -> Any:
+    await _fault(session)
+    return await session.scalar(text("SELECT 2"))
+
+
+def test_an_error_leaves_the_connection_usable(database_url: str, service: Service) -> None:
+    assert used(database_url, _fault_and_further) == 2
+
+
+def test_sessions_wait_side_by_side_in_one_thread(database_url: str, service: Service) -> None:
+    async def main() -> float:
+        database = Database(settings_for(database_url, db_pool_size=4))
+
+        async def sleep() -> int:
+            async with database.sessions() as session:
+                await session.scalar(text("SELECT pg_sleep(0.5)"))
+                return threading.get_ident()
+
+        started = time.monotonic()
+        threads = await asyncio.gather(*(sleep() for _ in range(4)))
+        await database.close()
+        assert set(threads) == {threading.get_ident()}
+        return time.monotonic() - started
+
+    assert asyncio.run(main()) < 1.9, "one after the other would be two seconds"
+
+
+def test_psycopg2_outside_of_a_session_waits_as_usual(database_url: str) -> None:
+    """Alembic's, and that of any other library in the process."""
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.01), 3")
+            assert cursor.fetchone() == ("", 3)
+    finally:
+        connection.close()
+
+
+def test_a_session_needs_no_event_loop_policy(database_url: str, service: Service) -> None:
+    """uvicorn uses uvloop in the images and asyncio's own loop elsewhere."""
+
+    async def main() -> Any:
+        database = Database(settings_for(database_url))
+        async with database.sessions() as session:
+            result = await session.scalar(text("SELECT 4"))
+        await database.close()
+        return result
+
+    assert asyncio.run(main()) == 4

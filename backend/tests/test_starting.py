@@ -1,0 +1,179 @@
+"""Every way of starting the service reads its settings in the same place, and refuses them in the same words."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import process
+from tests.support.polling import eventually
+from tests.support.postgres_server import free_port
+from tests.support.tokens import SECRET
+
+TOP = Path(__file__).resolve().parents[2]
+COMPLETE = {"NEON_DB_URL": "postgresql://nowhere.invalid/none", "BETTER_AUTH_SECRET": SECRET}
+PYTHON = ".venv/bin/python"
+UVICORN = [PYTHON, "-m", "uvicorn", "src.main:app", "--port", "0"]
+MAKE = ["make", "--silent", "--directory=..", "--assume-old=backend/.venv/.installed"]
+# By its name: the command, what it needs besides, and the status; None where that is another program's.
+WAYS: dict[str, tuple[list[str], dict[str, str], int | None]] = {
+    "python -m src": ([PYTHON, "-m", "src"], {}, 3),
+    "python -m src, 2 workers": ([PYTHON, "-m", "src"], {"WEB_CONCURRENCY": "2"}, 3),
+    "uvicorn": ([".venv/bin/uvicorn", "src.main:app"], {"UVICORN_PORT": "0"}, 3),
+    "uvicorn --workers 3": ([".venv/bin/uvicorn", "src.main:app", "--port=0", "--workers=3"], {}, None),
+    "python -m uvicorn": (UVICORN, {}, 3),
+    "python -m uvicorn, 2 workers": (UVICORN, {"WEB_CONCURRENCY": "2"}, None),
+    "make run": ([*MAKE, "run"], {"ENVIRONMENT": "development"}, None),
+    "make token": ([*MAKE, "token", "USER=alice"], {"ENVIRONMENT": "development"}, None),
+    "alembic": ([PYTHON, "-m", "alembic", "current"], {}, 3),
+}
+FAULTS = {
+    "NEON_DB_URL": ("postgresql://u:hunter2%zz@h/db", "must be a URL: percent-encode"),
+    "LOG_FILE": ("/no-such-folder/hunter2.log", "must be a file that can be written to, in a folder that exists"),
+}
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what starts the service, where no `.env` of a developer is found."""
+    folder = tmp_path_factory.mktemp("checkout")
+    installed = process.install(folder)
+    shutil.copytree(TOP / "backend/dev", installed / "dev")
+    shutil.copy(TOP / "backend/pyproject.toml", installed)
+    for name in ("Makefile", ".env.example"):
+        shutil.copy(TOP / name, folder)
+    (installed / ".venv").symlink_to(TOP / "backend/.venv")
+    return installed
+
+
+@pytest.fixture(autouse=True)
+def _without_env_file(backend: Path) -> Iterator[None]:
+    """`make` writes one where there is none."""
+    yield
+    (backend.parent / ".env").unlink(missing_ok=True)
+
+
+def start(backend: Path, way: str, changes: dict[str, str]) -> subprocess.Popen[str]:
+    command, needs, _ = WAYS[way]
+    environment = {"PATH": os.environ["PATH"], "PORT": "0"} | COMPLETE | needs | changes
+    return subprocess.Popen(
+        command,
+        cwd=backend,
+        env={name: value for name, value in environment.items() if value},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end(backend: Path, way: str, changes: dict[str, str]) -> tuple[int, str]:
+    """Start it, and return its status and all that it wrote."""
+    with start(backend, way, changes) as popen:
+        output, _ = popen.communicate(timeout=60)
+    return popen.returncode, output
+
+
+def check_refusal(way: str, status: int, output: str, name: str, said: str) -> None:
+    sentences = [line for line in output.splitlines() if "Configuration error" in line]
+    assert len(sentences) == 1, output
+    assert sentences[0].startswith(f"Configuration error: {name} {said}")
+    assert "hunter2" not in output
+    assert "Traceback" not in output
+    assert status in ((WAYS[way][2],) if WAYS[way][2] else range(256))
+    if WAYS[way][2]:
+        assert output.splitlines() == sentences
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [*((way, "NEON_DB_URL") for way in WAYS), *((way, "LOG_FILE") for way in ("python -m src", "uvicorn", "make run"))],
+)
+def test_a_wrong_setting_is_one_sentence_however_it_is_started(backend: Path, way: str, name: str) -> None:
+    value, said = FAULTS[name]
+    status, output = end(backend, way, {name: value})
+    check_refusal(way, status, output, name, said)
+
+
+@pytest.mark.parametrize("way", ["python -m src", "uvicorn", "make run", "make token"])
+def test_a_wrong_line_of_the_env_file_is_one_too(backend: Path, way: str) -> None:
+    file = backend.parent / ".env"
+    file.write_text(f"BETTER_AUTH_SECRET=\"'{SECRET}hunter2'\" # with the quotes of somebody else in it\n")
+    try:
+        status, output = end(backend, way, {"BETTER_AUTH_SECRET": ""})
+    finally:
+        file.unlink()
+    check_refusal(way, status, output, "BETTER_AUTH_SECRET", "must have no quotes around it")
+
+
+def test_after_a_reload_the_sentence_comes_again(backend: Path, tmp_path: Path) -> None:
+    """Its second process is not the second of WEB_CONCURRENCY, and waits for no first."""
+    changed, log = backend / "src" / "changed.py", tmp_path / "log"
+    environment = {"PATH": os.environ["PATH"], "WEB_CONCURRENCY": "64", "LOG_LEVEL": "hunter2"} | COMPLETE
+
+    def comes_again() -> bool:
+        changed.write_text(f"# {time.time()}\n")
+        return log.read_text().count("Configuration error: LOG_LEVEL must be ") > 1
+
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [*UVICORN, "--reload", "--reload-dir=src"], cwd=backend, env=environment, stdout=output, stderr=output
+        ) as popen,
+    ):
+        try:
+            eventually(comes_again, 60, "the process after a change says it too", pause=3)
+        finally:
+            changed.unlink()
+            popen.send_signal(signal.SIGTERM)
+            popen.wait(process.END_SECONDS)
+
+
+def test_make_token_takes_the_settings_of_the_service(backend: Path) -> None:
+    changes = {"BETTER_AUTH_SECRET": f"  {SECRET}\n", "NEON_DB_URL": "", "PORT": "8123\n"}
+    status, output = end(backend, "make token", changes)
+    assert status == 0
+    assert "http://localhost:8123/api/alice/tasks" in output
+
+
+def test_an_idle_connection_lives_as_long_as_the_setting_says(backend: Path) -> None:
+    with process.running(backend, COMPLETE | {"KEEP_ALIVE_SECONDS": "7"}) as server:
+        eventually(lambda: _answers(f"{server.url}/health"), 30, "it answers")
+        url = httpx.URL(server.url)
+        with socket.create_connection((url.host, url.port or 80), timeout=60) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            answered = time.monotonic()
+            received = b"".join(iter(lambda: client.recv(65536), b""))  # until the service hangs up
+            assert time.monotonic() - answered > 6  # uvicorn's own time is 5
+        assert b'{"status":"ok"}' in received
+        assert server.end() == 0
+
+
+@pytest.mark.parametrize("way", ["python -m src", "uvicorn", "make run"])
+def test_values_with_line_ends_serve(backend: Path, database_url: str, way: str) -> None:
+    port = free_port()
+    changes = {"NEON_DB_URL": f"{database_url}\n", "BETTER_AUTH_SECRET": f"{SECRET}\r\n", "LOG_LEVEL": "info\n"}
+    changes |= {"PORT": f"{port}\n", "HOST": "127.0.0.1\n", "CORS_ORIGIN_REGEX": r"https://pr-\d+\.example\.com" + "\n"}
+    changes |= {"UVICORN_PORT": str(port)}
+    url = f"http://127.0.0.1:{port}/health/ready"
+    with start(backend, way, changes) as popen:
+        try:
+            eventually(lambda: _answers(url), 30, "it is ready")
+            answer = httpx.get(url, headers={"Origin": "https://pr-1.example.com"})
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://pr-1.example.com"
+        finally:
+            popen.send_signal(signal.SIGTERM)
+            popen.communicate(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
