@@ -33,8 +33,9 @@ token: $(READY) ## Print a development token and a request that uses it: make to
 test: $(READY) ## Run the tests on a PostgreSQL of their own (TEST_DATABASE_URL names another)
 	cd backend && $(BIN)/python -m pytest --cov --cov-report=term
 
-lint: $(READY) ## Check style and types
-	cd backend && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(READY) ## Check style, types and who imports whom
+	cd backend && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && \
+	  $(BIN)/lint-imports --no-cache --no-logo
 
 format: $(READY) ## Rewrite the code in the project's style
 	cd backend && $(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -66,13 +67,28 @@ swagger-ui: backend/tools/node_modules ## Copy the pinned Swagger UI into backen
 client: openapi backend/clients/typescript/node_modules ## Generate the TypeScript types anew (needs Node.js)
 	cd backend/clients/typescript && npm run --silent generate && npm run --silent check
 
-client-test: $(READY) backend/clients/typescript/node_modules ## Run every operation through the TypeScript client (needs Node.js)
-	cd backend && $(BIN)/python -m pytest -m node tests/test_typescript_client.py
+client-test: $(READY) backend/clients/typescript/node_modules ## Run every operation through the TypeScript client, compare the order by title with ICU (needs Node.js)
+	cd backend && $(BIN)/python -m pytest -m node tests/test_typescript_client.py tests/test_typescript_package.py \
+	  tests/postgres/test_title_order.py tests/test_visible_titles.py
 
 browser: $(READY) backend/tests/browser/node_modules ## Test /docs in Chromium (needs Node.js and Chromium; CHROMIUM names it)
 	cd backend && $(BIN)/python -m pytest -m browser -s tests/browser
 
-.PHONY: e2e
+# What a project gets that installs the client; the example installs a copy of it.
+backend/clients/typescript/dist: backend/clients/typescript/node_modules $(wildcard backend/clients/typescript/*.json) \
+  $(wildcard backend/clients/typescript/src/*)
+	cd backend/clients/typescript && npm run --silent build
+	@touch $@
+
+backend/examples/nextjs/node_modules: backend/clients/typescript/dist
+
+.PHONY: client-package example e2e
+client-package: backend/clients/typescript/dist ## Pack the TypeScript client as a file that a project can install
+	cd backend/clients/typescript && npm pack --silent --ignore-scripts
+
+example: $(READY) backend/examples/nextjs/node_modules ## Run API, Better Auth and a Next.js frontend: http://localhost:3000
+	@cd backend && exec $(BIN)/python -m examples
+
 e2e: $(READY) ## Run the service with a real Better Auth server and a browser (needs Node.js, Chromium, port 3000)
 	cd backend && $(BIN)/python -m pytest -m e2e tests/e2e
 

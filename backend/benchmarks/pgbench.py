@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg2
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from benchmarks.database import BIN
 from benchmarks.operations import LONG_USERS, NOTE, USERS, Work, user_id
-from src.queries import TaskSort
+from src.models import TaskSort
+from src.postgres.title_order import title_key
 from src.services import statements
 from src.services.lists import LISTS
-from src.title_order import title_key
 
 CLIENTS = 16
 
@@ -43,7 +44,9 @@ class PgBench:
         with closing(psycopg2.connect(self._url)) as connection, connection.cursor() as cursor:
             for number, (statement, parameters) in enumerate(getattr(self, f"_{operation}")()):
                 file = folder / f"{number}.sql"
-                file.write_bytes(cursor.mogrify(statement.sql, parameters).replace(b"\n", b" ") + b";\n")
+                compiled = statement.compile(dialect=PGDialect_psycopg2())
+                sql = cursor.mogrify(str(compiled), compiled.construct_params(parameters))
+                file.write_bytes(sql.replace(b"\n", b" ") + b";\n")
                 yield file
 
     def _list1000(self):
@@ -62,7 +65,8 @@ class PgBench:
 
     def _update(self):
         for title in ("Call the plumber", "Write to the plumber"):
-            values = {"title": title, "title_key": title_key(title), "has_description": False, "description": None}
+            values = {"title": title, "title_key": title_key(title), "has_title": True, "has_title_key": True}
+            values |= {"description": None, "has_description": False}
             yield from ((statements.UPDATE, {"owner": user, "task_id": task, **values}) for user, task in self._tasks)
 
     def _toggle(self):

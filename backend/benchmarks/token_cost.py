@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from benchmarks.operations import SECRET, token
+from src.auth.tokens import TokenVerifier
 from src.config import Settings
-from src.security import TokenVerifier
 
 
 @dataclass(frozen=True)

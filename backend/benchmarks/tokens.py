@@ -9,9 +9,9 @@ import statistics
 import time
 from collections.abc import Callable
 
+from src.auth.key_set import KeySet
+from src.auth.tokens import MAX_REMEMBERED, TokenVerifier
 from src.config import Settings
-from src.jwks import KeySet
-from src.security import MAX_REMEMBERED, TokenVerifier
 from tests.support.jwks import ALGORITHMS, PATH, KeyServer, Signer, key_server
 from tests.support.tokens import SECRET, make_token
 
