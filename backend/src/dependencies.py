@@ -14,8 +14,7 @@ from pydantic import BeforeValidator
 from src.auth.tokens import TokenVerifier
 from src.db import Database
 from src.errors import NotAuthenticatedError, TaskNotFoundError, UserMismatchError
-from src.http.conditions import IfMatch, NotIfMatch, versions
-from src.models import EXAMPLE_USER, Versions
+from src.models import EXAMPLE_USER
 from src.services.tasks import TaskService
 
 MAX_ID = 2**63 - 1
@@ -66,9 +65,9 @@ async def get_current_user(
 CurrentUser = Annotated[str, Depends(get_current_user)]
 
 
-async def get_task_service(user: CurrentUser, database: DatabaseDep) -> TaskService:
+async def get_task_service(request: Request, user: CurrentUser) -> TaskService:
     """Return the caller's task service, which can see and touch that user's tasks only."""
-    return TaskService(database, user)
+    return TaskService(request.app.state.database, user)
 
 
 TaskServiceDep = Annotated[TaskService, Depends(get_task_service)]
@@ -91,15 +90,6 @@ TaskId = Annotated[
     Path(description="The task's `id`", examples=[17], json_schema_extra={"minimum": 1, "maximum": 2**53 - 1}),
 ]
 
-
-async def get_preconditions(
-    _: CurrentUser, task_id: TaskId, if_match: IfMatch = None, if_none_match: NotIfMatch = None
-) -> Versions | None:
-    """Return what the client allows the task to be when it is written; None where it does not say."""
-    return versions(task_id, if_match, if_none_match)
-
-
-Preconditions = Annotated[Versions | None, Depends(get_preconditions)]
 
 IdempotencyKeyHeader = Annotated[
     str | None,

@@ -20,7 +20,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, String, Text, false, func
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Row, String, Text, false, func
 from sqlmodel import Field, SQLModel
 
 MAX_TITLE = 200
@@ -191,6 +191,10 @@ class Versions(NamedTuple):
 
     wanted: list[datetime] | None  # the task must have one of these; None: any will do
     unwanted: list[datetime] | None  # and none of these; None: it must not have any, that is, not exist
+
+
+# One row of `tasks` as a statement returned it: the columns are its attributes, as they would be those of a `Task`.
+TaskRow = Row[Any]
 
 
 def _instant() -> "Column[datetime]":

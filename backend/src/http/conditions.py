@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import Depends, Header, Response
+from fastapi import Header, Response
 
-from src.models import Task, TaskResponse, Versions
+from src.models import TaskResponse, TaskRow, Versions
 
 # Browsers may keep an answer but must ask (with If-None-Match) before they use it again.
 CACHING = {"Cache-Control": "private, no-cache"}
@@ -32,7 +32,7 @@ NotIfMatch = Annotated[
 ]
 
 
-def etag_of(task: Task) -> str:
+def etag_of(task: TaskRow) -> str:
     """Return the strong entity tag of a task, quotes included."""
     return f'"{task.id}.{(task.updated_at - _EPOCH) // _MICROSECOND}.{_FIELDS}"'
 
@@ -83,37 +83,23 @@ def _version(task_id: int, tag: str) -> datetime | None:
     return None
 
 
-class Answer:
-    """Gives answers their entity tag, or 304 where the client has them already."""
-
-    def __init__(self, response: Response, known: list[str] | None) -> None:
-        self._response = response
-        self._known = known
-
-    def task(self, task: Task) -> Task | Response:
-        """Return the task, for `response_model` to render, or 304."""
-        etag = etag_of(task)
-        if self._known is not None and names(self._known, etag):
-            return Response(status_code=304, headers={"ETag": etag, **CACHING})
-        return tagged(self._response, task)
-
-    def list(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Return a rendered list, or 304; with these headers either way."""
-        fields = {"ETag": etag_of_body(body), **CACHING, **headers}
-        if self._known is not None and names(self._known, fields["ETag"]):
-            return Response(status_code=304, headers=fields)
-        return Response(body, headers=fields, media_type="application/json")
+def answer_task(response: Response, task: TaskRow, known: list[str] | None) -> TaskRow | Response:
+    """Return the task, for `response_model` to render, or 304 where the client has it already."""
+    tagged(response, task)
+    if known is not None and names(known, response.headers["ETag"]):
+        return Response(status_code=304, headers=dict(response.headers))
+    return task
 
 
-async def get_answer(response: Response, if_none_match: IfNoneMatch = None) -> Answer:
-    """Return the form of an answer. Not the class itself as a dependency: FastAPI would call it in a thread."""
-    return Answer(response, if_none_match)
+def answer_list(body: bytes, headers: Mapping[str, str], known: list[str] | None) -> Response:
+    """Return a rendered list, or 304 where the client has it already; with these headers either way."""
+    fields = {"ETag": etag_of_body(body), **CACHING, **headers}
+    if known is not None and names(known, fields["ETag"]):
+        return Response(status_code=304, headers=fields)
+    return Response(body, headers=fields, media_type="application/json")
 
 
-AnswerDep = Annotated[Answer, Depends(get_answer)]
-
-
-def tagged(response: Response, task: Task) -> Task:
+def tagged(response: Response, task: TaskRow) -> TaskRow:
     """Return a task that was written, for `response_model` to render; the response gets its entity tag."""
     response.headers["ETag"] = etag_of(task)
     response.headers.update(CACHING)

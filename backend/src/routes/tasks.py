@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from src.dependencies import IdempotencyKeyHeader, Preconditions, TaskId, TaskServiceDep
+from src.dependencies import IdempotencyKeyHeader, TaskId, TaskServiceDep
 from src.errors import (
     AppError,
     DatabaseUnavailableError,
@@ -16,10 +16,10 @@ from src.errors import (
     UserMismatchError,
 )
 from src.http.bodies import StrictJSONRoute
-from src.http.conditions import AnswerDep, tagged
+from src.http.conditions import IfMatch, IfNoneMatch, NotIfMatch, answer_list, answer_task, tagged, versions
 from src.http.pages import location_of, next_link
 from src.http.problems import responses_for
-from src.models import EXAMPLE_TASK, Task, TaskCompletion, TaskCreate, TaskListQuery, TaskResponse, TaskUpdate
+from src.models import EXAMPLE_TASK, TaskCompletion, TaskCreate, TaskListQuery, TaskResponse, TaskRow, TaskUpdate
 from src.openapi.operations import CREATED_LINKS, answers, examples
 
 _EVERYWHERE: tuple[type[AppError], ...] = (InvalidTokenError, UserMismatchError, DatabaseUnavailableError)
@@ -47,14 +47,13 @@ async def list_tasks(
     request: Request,
     tasks: TaskServiceDep,
     query: Annotated[TaskListQuery, Query()],
-    answer: AnswerDep,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the user's tasks. With `limit`, the header `Link` leads to the next page while there is one."""
     page = await tasks.list(query)
+    link = {"Link": next_link(request, tasks.owner, page.next_cursor)} if page.next_cursor else {}
     # Rendered by PostgreSQL; `response_model` is for the document.
-    return answer.list(
-        page.body, {"Link": next_link(request, tasks.owner, page.next_cursor)} if page.next_cursor else {}
-    )
+    return answer_list(page.body, link, if_none_match)
 
 
 @router.post(
@@ -72,7 +71,7 @@ async def list_tasks(
         links=CREATED_LINKS,
     ),
 )
-async def create_task(  # FastAPI gives each by its name
+async def create_task(
     request: Request,
     response: Response,
     tasks: TaskServiceDep,
@@ -86,7 +85,7 @@ async def create_task(  # FastAPI gives each by its name
         ),
     ],
     idempotency_key: IdempotencyKeyHeader = None,
-) -> Task:
+) -> TaskRow:
     """Create a task. The same `Idempotency-Key` and body again return the same task and create nothing."""
     created, fresh = await tasks.create(task, idempotency_key)
     response.headers["Location"] = location_of(request, tasks.owner, created.id)
@@ -104,9 +103,11 @@ async def create_task(  # FastAPI gives each by its name
     responses=responses_for(TaskNotFoundError)
     | answers(200, EXAMPLE_TASK, headers=("ETag", "Cache-Control"), conditional=True),
 )
-async def get_task(tasks: TaskServiceDep, task_id: TaskId, answer: AnswerDep) -> Task | Response:
+async def get_task(
+    response: Response, tasks: TaskServiceDep, task_id: TaskId, if_none_match: IfNoneMatch = None
+) -> TaskRow | Response:
     """Return one task."""
-    return answer.task(await tasks.get(task_id))
+    return answer_task(response, await tasks.get(task_id), if_none_match)
 
 
 # Not `| None`: a body of `null` is no object, and must not toggle by accident.
@@ -142,10 +143,11 @@ async def update_task(
             )
         ),
     ],
-    seen: Preconditions,
-) -> Task:
+    if_match: IfMatch = None,
+    if_none_match: NotIfMatch = None,
+) -> TaskRow:
     """Change the given fields; absent ones stay as they are."""
-    return tagged(response, await tasks.update(task_id, changes, seen))
+    return tagged(response, await tasks.update(task_id, changes, versions(task_id, if_match, if_none_match)))
 
 
 @router.patch(
@@ -166,7 +168,6 @@ async def toggle_task(
     response: Response,
     tasks: TaskServiceDep,
     task_id: TaskId,
-    seen: Preconditions,
     target: Annotated[
         TaskCompletion,
         Body(
@@ -176,9 +177,11 @@ async def toggle_task(
             )
         ),
     ] = _TOGGLE,
-) -> Task:
+    if_match: IfMatch = None,
+    if_none_match: NotIfMatch = None,
+) -> TaskRow:
     """Toggle `completed`, or set it to the body's value, which makes a retry harmless."""
-    return tagged(response, await tasks.complete(task_id, target, seen))
+    return tagged(response, await tasks.complete(task_id, target, versions(task_id, if_match, if_none_match)))
 
 
 @router.delete(
@@ -189,6 +192,8 @@ async def toggle_task(
     response_description="It is gone",
     responses=_WRITING | answers(204),
 )
-async def delete_task(tasks: TaskServiceDep, task_id: TaskId, seen: Preconditions) -> None:
+async def delete_task(
+    tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None, if_none_match: NotIfMatch = None
+) -> None:
     """Delete the task for good."""
-    await tasks.delete(task_id, seen)
+    await tasks.delete(task_id, versions(task_id, if_match, if_none_match))

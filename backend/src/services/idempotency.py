@@ -6,9 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Delete, bindparam, cast, func, insert, literal_column, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Insert
-from sqlalchemy.orm import aliased
 
-from src.models import IdempotencyKey, Task, TaskCreate
+from src.models import IdempotencyKey, TaskCreate
 from src.services.rendering import constant
 from src.services.statements import NEW, tasks
 
@@ -77,7 +76,7 @@ def _create_once() -> Any:
     ).cte("first")
     names = ["id", *NEW, "created_at", "updated_at"]
     created = insert(tasks).from_select(names, select(*(first.c[name] for name in names)).where(first.c.fresh))
-    answer = select(aliased(Task, first, adapt_on_names=True), first.c.fresh, first.c.same)
+    answer = select(*(first.c[column.name] for column in tasks.c), first.c.fresh, first.c.same)
     return answer.add_cte(created.cte("created"), _expired().cte("expired"))
 
 

@@ -13,10 +13,10 @@ from src.db import Database
 from src.errors import IdempotencyConflictError, PreconditionFailedError, TaskNotFoundError
 from src.models import (
     MAX_PAGE,
-    Task,
     TaskCompletion,
     TaskCreate,
     TaskListQuery,
+    TaskRow,
     TaskSort,
     TaskStatus,
     TaskUpdate,
@@ -84,7 +84,7 @@ class TaskService:
         body = f"[{','.join(row[0] for row in page)}]".encode()
         return Page(body, encode(scope, page[-1][1:]) if len(rows) > limit else None)
 
-    async def create(self, task: TaskCreate, key: str | None = None) -> tuple[Task, bool]:
+    async def create(self, task: TaskCreate, key: str | None = None) -> tuple[TaskRow, bool]:
         """Store a new task, unless this key has done so already; then return that one as it was created.
 
         Returns:
@@ -94,30 +94,29 @@ class TaskService:
             IdempotencyConflictError: the key was used for another body.
         """
         if key is None:
-            return _found(await self._task(sql.CREATE, _columns(task))), True
-        created, fresh, same = await self._row(
-            CREATE_ONCE, {**_columns(task), "key": key, "fingerprint": fingerprint(task)}
-        )
-        if not same:
+            return _found(await self._row(sql.CREATE, _columns(task))), True
+        values = {**_columns(task), "key": key, "fingerprint": fingerprint(task)}
+        created = _found(await self._row(CREATE_ONCE, values))
+        if not created.same:
             raise IdempotencyConflictError
-        return created, fresh
+        return created, created.fresh
 
-    async def get(self, task_id: int) -> Task:
+    async def get(self, task_id: int) -> TaskRow:
         """Return one task.
 
         Raises:
             TaskNotFoundError: no such task of this owner.
         """
-        return _found(await self._task(sql.GET, {"task_id": task_id}, repeatable=True))
+        return _found(await self._row(sql.GET, {"task_id": task_id}, repeatable=True))
 
-    async def update(self, task_id: int, changes: TaskUpdate, seen: Versions | None) -> Task:
+    async def update(self, task_id: int, changes: TaskUpdate, seen: Versions | None) -> TaskRow:
         """Change the given fields; see `_write` for `seen` and what is raised."""
         given = _columns(changes)
         flags = {f"has_{name}": name in given for name in sql.written(TaskUpdate)}
         values = {name: given.get(name) for name in sql.written(TaskUpdate)}
         return await self._write(sql.UPDATE, sql.UPDATE_IF, task_id, seen, {**values, **flags})
 
-    async def complete(self, task_id: int, target: TaskCompletion, seen: Versions | None) -> Task:
+    async def complete(self, task_id: int, target: TaskCompletion, seen: Versions | None) -> TaskRow:
         """Toggle completion, or set it to a given state; see `_write` for `seen` and what is raised."""
         completed = target.completed if "completed" in target.model_fields_set else None
         return await self._write(sql.COMPLETE, sql.COMPLETE_IF, task_id, seen, {"completed": completed})
@@ -126,39 +125,33 @@ class TaskService:
         """Remove the task for good; see `_write` for `seen` and what is raised."""
         await self._write(sql.DELETE, sql.DELETE_IF, task_id, seen, {})
 
-    async def _write(self, plain: Any, guarded: Any, task_id: int, seen: Versions | None, values: Values) -> Task:
+    async def _write(self, plain: Any, guarded: Any, task_id: int, seen: Versions | None, values: Values) -> TaskRow:
         """Run a change of one task; with `seen`, only while the task is in a state that it allows.
 
         Raises:
             TaskNotFoundError: no such task of this owner.
             PreconditionFailedError: it is there, but `seen` does not allow its state.
         """
+        values = {"task_id": task_id, **values}
         if seen is None:
-            return _found(await self._task(plain, {"task_id": task_id, **values}))
-        task, there = await self._row(guarded, {"task_id": task_id, **seen._asdict(), **values})
-        if task is None and there:
-            raise PreconditionFailedError
-        return _found(task)
+            return _found(await self._row(plain, values))
+        task = _found(await self._row(guarded, {**values, **seen._asdict()}))
+        if task.id is not None:
+            return task
+        raise PreconditionFailedError if task.there else TaskNotFoundError
 
-    async def _task(self, statement: Any, values: Values, *, repeatable: bool = False) -> Task | None:
-        """Run a statement of one task in a session of its own, and return the task if there is one.
-
-        By `scalar`: SQLModel's `exec` gives rows for a statement that writes, also where they hold one entity.
-        """
-        parameters = {"owner": self.owner, **values}
-        return await self._database.run(lambda session: session.scalar(statement, parameters), repeatable=repeatable)
-
-    async def _row(self, statement: Any, values: Values) -> Any:
-        """Run a statement that writes and always has one row, in a session of its own, and return that row."""
+    async def _row(self, statement: Any, values: Values, *, repeatable: bool = False) -> TaskRow | None:
+        """Run a statement of one task in a session of its own, and return its row if there is one."""
         parameters = {"owner": self.owner, **values}
 
-        async def one(session: AsyncSession) -> Any:
-            return (await session.exec(statement, params=parameters)).one()
+        async def read(session: AsyncSession) -> Any:
+            return (await session.exec(statement, params=parameters)).one_or_none()
 
-        return await self._database.run(one)
+        task: TaskRow | None = await self._database.run(read, repeatable=repeatable)
+        return task
 
 
-def _found(task: Task | None) -> Task:
+def _found(task: TaskRow | None) -> TaskRow:
     if task is None:
         raise TaskNotFoundError
     return task

@@ -43,13 +43,13 @@ def used(url: str, use: Use) -> Any:
         return runner.run(main())
 
 
-async def _entity(session: AsyncSession) -> Any:
-    task = await session.scalar(statements.CREATE, PARAMETERS)
-    found = await session.scalar(statements.GET, {"owner": "seam", "task_id": task.id})
+async def _row(session: AsyncSession) -> Any:
+    task = (await session.exec(statements.CREATE, params=PARAMETERS)).one_or_none()
+    found = (await session.exec(statements.GET, params={"owner": "seam", "task_id": task.id})).one_or_none()
     return found.title
 
 
-async def _entity_by_exec(session: AsyncSession) -> Any:
+async def _entity(session: AsyncSession) -> Any:
     await session.scalar(statements.CREATE, PARAMETERS)
     return (
         (await session.exec(select(Task).where(Task.user_id == bindparam("owner")), params=PARAMETERS)).all()[0].title
@@ -73,14 +73,13 @@ async def _text(session: AsyncSession) -> Any:
 
 
 async def _conditional(session: AsyncSession) -> Any:
-    task = await session.scalar(statements.CREATE, PARAMETERS)
-    session.expunge_all()  # each operation has a session of its own
+    task = (await session.exec(statements.CREATE, params=PARAMETERS)).one()
     parameters = {"owner": "seam", "task_id": task.id, "wanted": [task.updated_at], "unwanted": [], "completed": True}
-    changed, there = (await session.exec(statements.COMPLETE_IF, params=parameters)).one()
-    return changed.title if there and changed.completed else None
+    changed = (await session.exec(statements.COMPLETE_IF, params=parameters)).one()
+    return changed.title if changed.there and changed.completed else None
 
 
-@pytest.mark.parametrize("use", [_entity, _entity_by_exec, _returning, _columns, _text, _conditional])
+@pytest.mark.parametrize("use", [_row, _entity, _returning, _columns, _text, _conditional])
 def test_every_form_in_use_gives_its_result(database_url: str, service: Service, use: Use) -> None:
     assert used(database_url, use) == "t"
 
