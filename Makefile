@@ -27,8 +27,14 @@ setup: $(READY) ## Make backend/.venv with the pinned requirements (the other ta
 run: $(READY) ## Serve http://localhost:8000 with reload, on an embedded PostgreSQL unless .env names another
 	@cd backend && exec $(BIN)/python -m dev.run
 
+# Only the USER of the command line is meant, since a login sets one too. It is what was typed, to the letter: neither
+# make (`value`) nor the shell (which finds it in its environment) reads anything into it.
+ifeq ($(origin USER),command line)
+override USER := $(value USER)
+endif
+token: export TOKEN_USER := $(if $(filter override,$(origin USER)),$(USER))
 token: $(READY) ## Print a development token and a request that uses it: make token USER=alice [BARE=1]
-	@cd backend && $(BIN)/python -m dev.env && $(BIN)/python -m dev.token "$(USER)" $(if $(BARE),--bare)
+	@cd backend && $(BIN)/python -m dev.token $(if $(BARE),--bare) -- "$$TOKEN_USER"
 
 test: $(READY) ## Run the tests on a PostgreSQL of their own (TEST_DATABASE_URL names another)
 	cd backend && $(BIN)/python -m pytest --cov --cov-report=term
