@@ -5,7 +5,7 @@ import os
 import uvicorn
 
 from dev import env, postgres
-from src.config import get_settings, read_settings
+from src.config import check_port, get_settings, read_settings
 
 WELCOME = """
   Tasks API       http://localhost:{port}
@@ -18,7 +18,10 @@ WELCOME = """
 def main() -> None:
     """Serve until Ctrl+C or SIGTERM; the embedded PostgreSQL stops with the server."""
     env.ensure()
-    if read_settings().neon_db_url:
+    settings = read_settings()
+    another = settings.port + 1 if 1024 <= settings.port < 65535 else 8001
+    check_port(settings, f"PORT={another} make run takes another")
+    if settings.neon_db_url:
         serve("as NEON_DB_URL says")
         return
     with postgres.running() as url:

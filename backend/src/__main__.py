@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from src.config import get_settings
+from src.config import check_port, get_settings
 from src.log import configure_logging
 from src.server.workers import serve
 
@@ -18,6 +18,7 @@ def main() -> None:
     # process 1 of a container stoppable: the kernel gives that process no default handlers.
     signal.signal(signal.SIGTERM, _exit)
     settings = get_settings()
+    check_port(settings, "stop what listens there, or set another")
     configure_logging(settings)
     with suppress(KeyboardInterrupt):  # SIGINT, raised again in the same way
         serve(settings)

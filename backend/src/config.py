@@ -4,6 +4,7 @@
 settings, then how a start ends that must not go on. Every message says what is expected and never repeats the value.
 """
 
+import errno
 import ipaddress
 import multiprocessing
 import os
@@ -290,6 +291,21 @@ def read_settings() -> Settings:
         refuse(complaint(error))
     except (OSError, UnicodeDecodeError):
         refuse(".env must be a readable text file in UTF-8")
+
+
+def check_port(settings: Settings, remedy: str) -> None:
+    """Refuse a port that this process cannot have; for whoever serves next, since a served port is in use.
+
+    It is asked for as uvicorn will, which says only "Address already in use", and late.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((settings.host, settings.port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            fault = "is in use" if taken else f"is closed to this user ({error.strerror})"
+            refuse(f"PORT must be free, and {settings.port} {fault}: {remedy}")
 
 
 def refuse(sentence: str) -> NoReturn:

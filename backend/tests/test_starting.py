@@ -177,3 +177,37 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_port_in_use_is_said_before_anything_is_started(backend: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, output = end(backend, "make run", {"NEON_DB_URL": "", "PORT": str(port)})
+    sentence = f"PORT must be free, and {port} is in use: PORT={port + 1} make run takes another"
+    check_refusal("make run", status, output, *sentence.split(" ", 1))
+    check_nothing_was_started(backend, status, output)
+
+
+def test_an_address_of_another_machine_is_too(backend: Path) -> None:
+    status, output = end(backend, "make run", {"NEON_DB_URL": "", "HOST": "192.0.2.1"})
+    check_refusal("make run", status, output, "HOST", "must be an address or a name of this machine: 127.0.0.1, ")
+    check_nothing_was_started(backend, status, output)
+
+
+def check_nothing_was_started(backend: Path, status: int, output: str) -> None:
+    assert status != 0
+    assert "Tasks API" not in output
+    assert not (backend.parent / ".postgres").exists()
+
+
+def test_the_port_of_the_environment_is_taken_before_that_of_the_env_file(backend: Path, database_url: str) -> None:
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        (backend.parent / ".env").write_text(f"PORT={taken.getsockname()[1]}\n")
+        with start(backend, "make run", {"NEON_DB_URL": database_url, "PORT": str(free)}) as popen:
+            try:
+                eventually(lambda: _answers(f"http://127.0.0.1:{free}/health/ready"), 30, "it is ready")
+            finally:
+                popen.send_signal(signal.SIGTERM)
+                output, _ = popen.communicate(timeout=30)
+    assert f"http://localhost:{free}/docs" in output

@@ -122,12 +122,14 @@ def test_several_workers_serve_one_empty_database(backend: Path, new_database) -
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_taken_port_is_an_error(backend: Path, workers: str) -> None:
+def test_a_taken_port_ends_it_with_status_3_and_one_sentence(backend: Path, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:  # as the sockets of several workers are
         port = str(taken.getsockname()[1])
         status, output = process.ended(backend, COMPLETE | {"PORT": port, "WEB_CONCURRENCY": workers})
-    assert status != 0
-    assert "Address already in use" in output
+    assert status == 3
+    assert output == (
+        f"Configuration error: PORT must be free, and {port} is in use: stop what listens there, or set another\n"
+    )
 
 
 def _until_it_answers(url: str) -> httpx.Response:
