@@ -10,7 +10,7 @@ from src.config import check_port, get_settings, read_settings
 WELCOME = """
   Tasks API       http://localhost:{port}
   Documentation   http://localhost:{port}/docs
-  A token         make token USER=alice    (in another terminal)
+  A token         {prefix}make token USER=alice    (in another terminal)
   Database        {database}
 """
 
@@ -32,7 +32,8 @@ def main() -> None:
 def serve(database: str) -> None:
     """Serve with reload; the processes that are started anew inherit this one's environment."""
     settings = get_settings()
-    print(WELCOME.format(port=settings.port, database=database), flush=True)
+    prefix = f"PORT={settings.port} " if "PORT" in os.environ else ""  # which the other terminal does not have
+    print(WELCOME.format(port=settings.port, prefix=prefix, database=database), flush=True)
     uvicorn.run(
         "src.main:app",
         host=settings.host,

@@ -211,3 +211,4 @@ def test_the_port_of_the_environment_is_taken_before_that_of_the_env_file(backen
                 popen.send_signal(signal.SIGTERM)
                 output, _ = popen.communicate(timeout=30)
     assert f"http://localhost:{free}/docs" in output
+    assert f" PORT={free} make token USER=alice" in output
