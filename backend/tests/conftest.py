@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 
 from dev import postgres
+from tests.support.polling import eventually
 from tests.support.server import Service, serve, settings_for
 from tests.support.tokens import bearer, make_token
 
@@ -57,7 +58,7 @@ def database_url(new_database: Callable[[], str]) -> str:
 def service(database_url: str) -> Iterator[Service]:
     """The service under test, on a real socket."""
     with serve(settings_for(database_url)) as running:
-        assert httpx.get(f"{running.url}/health/ready", timeout=30, verify=TLS).is_success, "no schema"
+        until_ready(running)
         yield running
 
 
@@ -104,7 +105,7 @@ def apart(new_database: Callable[[], str]) -> Iterator[Callable[..., tuple[httpx
             for setting, value in settings.items():
                 execute(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
             running = stack.enter_context(serve(settings_for(url)))
-            assert httpx.get(f"{running.url}/health/ready", timeout=30, verify=TLS).is_success, "no schema"
+            until_ready(running)
             base, headers = f"{running.url}/api/alice", bearer(make_token("alice"))
             return stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=30, verify=TLS)), url
 
@@ -115,6 +116,12 @@ def apart(new_database: Callable[[], str]) -> Iterator[Callable[..., tuple[httpx
 def anonymous(service: Service) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=service.url, timeout=30, verify=TLS) as client:
         yield client
+
+
+def until_ready(running: Service) -> None:
+    """Wait for the schema; one request for readiness waits 2 s, which may be short where much else goes on."""
+    ready = f"{running.url}/health/ready"
+    eventually(lambda: httpx.get(ready, timeout=30, verify=TLS).is_success, 30, "a schema")
 
 
 def execute(url: str, statement: str) -> list[tuple[object, ...]]:
