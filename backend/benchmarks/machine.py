@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.database import Server
-from benchmarks.settings import HERE, VENV
+from benchmarks.settings import PEERS, VENV
 
 _PYTHON = (
     "fastapi",
@@ -24,6 +25,10 @@ _PYTHON = (
     "psycopg2-binary",
     "pyjwt",
 )
+_PYTHON_PEERS = {
+    "fastapi_asyncpg": ("asyncpg",),
+    "django_ninja": ("django", "django-ninja", "gunicorn", "psycopg"),
+}
 _NODE = {
     "express_pg": ("express", "pg", "jsonwebtoken", "morgan"),
     "fastify_pg": ("fastify", "@fastify/jwt", "@fastify/postgres"),
@@ -50,13 +55,22 @@ def versions(server: Server) -> dict[str, str]:
         **{name: version(name) for name in _PYTHON},
     }
     tools = {"PostgreSQL": server.version, "Node.js": _said("node", "--version").lstrip("v"), "load": _generator()}
-    return python | _node_packages() | tools
+    return python | python_packages() | _node_packages() | tools
+
+
+def python_packages() -> dict[str, str]:
+    """Return the versions that the peers in Python have of their own."""
+    found = {}
+    for peer, names in _PYTHON_PEERS.items():
+        pins = dict(re.findall(r"^([\w-]+)==(\S+)", (PEERS / peer / "requirements.txt").read_text(), re.MULTILINE))
+        found |= {name: pins[name] for name in names}
+    return found
 
 
 def _node_packages() -> dict[str, str]:
     found = {}
     for peer, names in _NODE.items():
-        packages = json.loads((HERE / "peers" / peer / "package-lock.json").read_text())["packages"]
+        packages = json.loads((PEERS / peer / "package-lock.json").read_text())["packages"]
         found |= {name: packages[f"node_modules/{name}"]["version"] for name in names}
     return found
 

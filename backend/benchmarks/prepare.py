@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.settings import BACKEND, HERE, PYTHON, VENV
+from benchmarks.settings import ASYNCPG_VENV, BACKEND, DJANGO_VENV, HERE, PEERS, PYTHON, VENV
 
 _NODE_PEERS = ("express_pg", "fastify_pg")
 
@@ -17,24 +17,28 @@ def everything() -> None:
         raise SystemExit(
             "Node.js 20 or newer is needed for the peers; install it (Debian: apt-get install nodejs npm)."
         )
-    python_environment()
+    service = BACKEND / "requirements.txt"
+    python_environment(VENV, service)  # the usual service needs nothing else
+    python_environment(ASYNCPG_VENV, service, PEERS / "fastapi_asyncpg" / "requirements.txt")
+    python_environment(DJANGO_VENV, PEERS / "django_ninja" / "requirements.txt")
     for peer in _NODE_PEERS:
-        npm_ci(HERE / "peers" / peer)
+        npm_ci(PEERS / peer)
     if not shutil.which("wrk"):
         _install_generator()
 
 
-def python_environment() -> None:
-    """Install the requirements of the service alone; the peer in Python needs nothing else."""
-    requirements, installed = BACKEND / "requirements.txt", VENV / "installed"
-    wanted = f"{PYTHON}\n{requirements.read_text()}"
+def python_environment(venv: Path, *requirements: Path) -> None:
+    """Install what these files pin, and nothing else, unless it is there."""
+    installed = venv / "installed"
+    wanted = "\n".join([PYTHON, *(file.read_text() for file in requirements)])
     if installed.exists() and installed.read_text() == wanted:
         return
-    print(f"requirements.txt for {PYTHON}", flush=True)
+    print(f"{venv.name} for {PYTHON}", flush=True)
     # uv, because Debian's Python has neither pip nor ensurepip.
     uv = [Path(sys.executable).with_name("uv"), "--quiet"]
-    subprocess.run([*uv, "venv", "--clear", "--python", PYTHON, VENV], check=True)
-    into = ["--python", VENV / "bin" / "python", "--require-hashes", "--requirement", requirements]
+    subprocess.run([*uv, "venv", "--clear", "--python", PYTHON, venv], check=True)
+    files = [word for file in requirements for word in ("--requirement", file)]
+    into = ["--python", venv / "bin" / "python", "--require-hashes", *files]
     subprocess.run([*uv, "pip", "install", "--compile-bytecode", *into], check=True)
     installed.write_text(wanted)
 

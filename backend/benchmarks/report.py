@@ -10,8 +10,8 @@ it was measured: [How](#how).
 
 ![Requests a second, and latency with a distant database](benchmarks.svg)
 
-Measured on {machine}. {run[rounds]} interleaved rounds of {run[seconds]} s, two worker processes for each
-service; load generator and PostgreSQL on the same machine. Versions: {versions}.
+Measured on {machine}. Interleaved rounds: {run[rounds]}, of {run[seconds]} s, lists of 1000 for 100 clients of twice
+that; two worker processes for each service; load generator and PostgreSQL on the same machine. Versions: {versions}.
 """
 
 HOW = """## How
@@ -21,8 +21,12 @@ HOW = """## How
   25 % list of 20, and 10 % each of create, update and toggle.
 - **Right before fast.** Before anything is timed, every service must answer each operation rightly, refuse bad input
   and bad tokens, and show nobody another one's task. One answer outside of 2xx ends the run.
-- **Rounds** are interleaved (A B C D, A B C D, ...). A ratio is the median of the rounds' own ratios, any other
-  figure the median of the rounds.
+- **Tokens.** All peers verify the signature and the claims of the token of each request; none of them, and none of
+  their libraries as they are set up here, remembers one. This service remembers a token that it has verified, by its
+  SHA-256, until it expires: each worker verifies each of the load's tokens once. What that spares is in
+  [Verifying a token](#verifying-a-token-ms).
+- **Rounds** are interleaved (A B C D, A B C D, ...), each begun when the service before has done its last work. A
+  ratio is the median of the rounds' own ratios, any other figure the median of the rounds.
 - **Clients** are closed loops without a pause: at 100 of them every service is saturated, and its latency is little
   more than clients / throughput.
 - **p99** knows only answers, as the generator does; where more than one request in a hundred was still unanswered
@@ -31,20 +35,30 @@ HOW = """## How
 - **CPU** is that of the service's whole process tree during the round, divided by the answers that the generator
   counted. **Memory** is read directly after the last load, that of the largest worker.
 - **Logs.** All write an access log, to /dev/null: this service and uvicorn as they do by default, Express through
-  morgan as express-generator sets it up, Fastify with `logger: true` as in its guide. `BENCH_PEER_LOG=off` silences
-  the two Node services.
-- **Python** is the distribution's (`/usr/bin/python3.11`) where there is one, for both Python services: like that of
+  morgan as express-generator sets it up, Fastify with `logger: true` as in its guide, gunicorn with
+  `accesslog = "-"`. `BENCH_PEER_LOG=off` silences the two Node services.
+- **Python** is the distribution's (`/usr/bin/python3.11`) where there is one, for all Python services: like that of
   an image, and like Node.js, it was compiled with a profile of itself. `BENCH_PYTHON` names another.
-- **Peers**, in `benchmarks/peers/`: FastAPI + SQLModel as in its tutorial (`def` endpoints, the session from a
-  `yield` dependency, entities, `response_model`, `session.refresh`, pool 5 + 10); Express with jsonwebtoken and pg's
-  pool (10), in a cluster; Fastify with its own plugins for both, and JSON schemas for input and output. The Node
-  services send one statement with RETURNING for each operation. All three have one index on the table beside the
-  primary key, where this service has three: their writes cost PostgreSQL less.
+- **Peers**, in `benchmarks/peers/`, each as its community writes it:
+  - FastAPI + SQLModel as in its tutorial: `def` endpoints, the session from a `yield` dependency, entities,
+    `response_model`, `commit` and `refresh`, PyJWT, pool 5 + 10, uvicorn with uvloop and httptools.
+  - FastAPI + asyncpg: the same with `async def` and SQLModel's `AsyncSession` on `postgresql+asyncpg://`, session
+    factory with `expire_on_commit=False`, pool 5 + 10.
+  - Django Ninja: Django's ORM, `ModelSchema`, an `HttpBearer` with PyJWT, psycopg 3, gunicorn with threads and a
+    connection that each keeps (12 a worker), no middleware but that for security and common headers. Under uvicorn's
+    workers, its views `async def` or `def`, the same took twice the CPU.
+  - Express with jsonwebtoken and pg's pool (10), in a cluster.
+  - Fastify with its own plugins for both, and JSON schemas for input and output.
+
+  The Node services send one statement with RETURNING for each operation. All peers have one index on the table beside
+  the primary key, where this service has three: their writes cost PostgreSQL less.
 - **Limits.** pgbench runs the text of this service's own statements, 16 clients, simple protocol. The bare ASGI
   application answers a constant under the same uvicorn.
 - **Delay.** A TCP proxy in front of PostgreSQL holds everything back for 10 ms each way. A round trip is a burst
   of the client after the server spoke; opening a connection counts as well.
-- **Start.** One process, asked each 5 ms until the first task is answered.
+- **Start.** One process, asked each 5 ms until the first task is answered. Django's begins with `manage.py migrate`,
+  as a container of it does.
+- **Again, or in part:** `make bench`; the variables at the head of `benchmarks/settings.py` narrow and lengthen it.
 """
 
 

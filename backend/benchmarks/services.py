@@ -15,12 +15,9 @@ from benchmarks.client import answers
 from benchmarks.database import Server, free_port
 from benchmarks.operations import SECRET, Work
 from benchmarks.seed import seed
-from benchmarks.settings import BACKEND, HERE, OUTPUT, VENV, WORKERS
+from benchmarks.settings import ASYNCPG_VENV, BACKEND, BESIDE, DJANGO_VENV, OUTPUT, PEERS, VENV, WORKERS
 
 START_SECONDS = 20
-_PEERS = HERE / "peers"
-_PYTHON = str(VENV / "bin" / "python")
-_UVICORN = (_PYTHON, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools")
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,7 @@ class Kind:
     folder: Path
     command: tuple[str, ...]
     port_option: bool = False
+    variables: tuple[tuple[str, str], ...] = ()  # of the environment, beside those that all have
 
     def start(self, url: str, port: int, workers: int = WORKERS) -> subprocess.Popen[bytes]:
         """Start it; its log goes to /dev/null, or to output/ with BENCH_LOGS=1."""
@@ -40,7 +38,7 @@ class Kind:
         return subprocess.Popen(
             [*self.command, *extra],
             cwd=self.folder,
-            env=_environment(url, port, workers),
+            env=_environment(url, port, workers) | dict(self.variables),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -56,12 +54,34 @@ def _environment(url: str, port: int, workers: int) -> dict[str, str]:
     return {**kept, **theirs, **ours, "PORT": str(port), "WEB_CONCURRENCY": str(workers), "ACCESS_LOG": log}
 
 
-OURS = Kind("ours", "this service", BACKEND, (_PYTHON, "-m", "src"))
-USUAL = Kind("sqlmodel", "FastAPI + SQLModel", _PEERS / "fastapi_sqlmodel", (*_UVICORN, "main:app"), port_option=True)
-EXPRESS = Kind("express", "Express + pg", _PEERS / "express_pg", ("node", "main.js"))
-FASTIFY = Kind("fastify", "Fastify + pg", _PEERS / "fastify_pg", ("node", "main.js"))
-BARE = Kind("bare", "bare ASGI", BACKEND, (*_UVICORN, "--no-access-log", "benchmarks.bare:app"), port_option=True)
-KINDS = (OURS, USUAL, EXPRESS, FASTIFY)
+def _python(venv: Path) -> str:
+    return str(venv / "bin" / "python")
+
+
+def _uvicorn(venv: Path, *arguments: str) -> tuple[str, ...]:
+    return (_python(venv), "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", *arguments)
+
+
+def _first_on_path(venv: Path) -> tuple[tuple[str, str], ...]:
+    return (("PATH", f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"),)
+
+
+_SERVICE, _NODE = (_python(VENV), "-m", "src"), ("node", "main.js")
+OURS = Kind("ours", "this service", BACKEND, _SERVICE)
+USUAL = Kind("sqlmodel", "FastAPI + SQLModel", PEERS / "fastapi_sqlmodel", _uvicorn(VENV, "main:app"), port_option=True)
+ASYNCPG = Kind(
+    "asyncpg", "FastAPI + asyncpg", PEERS / "fastapi_asyncpg", _uvicorn(ASYNCPG_VENV, "main:app"), port_option=True
+)
+DJANGO = Kind(
+    "django", "Django Ninja", PEERS / "django_ninja", ("sh", "start.sh"), variables=_first_on_path(DJANGO_VENV)
+)
+EXPRESS = Kind("express", "Express + pg", PEERS / "express_pg", _NODE)
+FASTIFY = Kind("fastify", "Fastify + pg", PEERS / "fastify_pg", _NODE)
+_BESIDE = (Kind("beside", "this service, elsewhere", Path(BESIDE), _SERVICE),) if BESIDE else ()
+KINDS = (OURS, *_BESIDE, USUAL, ASYNCPG, DJANGO, EXPRESS, FASTIFY)
+# Asked for one task only: what the server could do, and what Express could.
+BARE = Kind("bare", "bare ASGI", BACKEND, _uvicorn(VENV, "--no-access-log", "benchmarks.bare:app"), port_option=True)
+KEY_ONCE = Kind("key_once", "Express, key made once", EXPRESS.folder, _NODE, variables=(("JWT_KEY", "once"),))
 
 
 @dataclass

@@ -1,0 +1,159 @@
+"""The usual asynchronous service: `async def`, SQLModel's AsyncSession on asyncpg, entities, `response_model`."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import jwt
+from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import DateTime, Index, text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+engine = create_async_engine(os.environ["DATABASE_URL"].replace("://", "+asyncpg://", 1))
+# Without `expire_on_commit=False` an attribute read after the commit would be loaded outside of an `await`.
+session_factory = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+bearer = HTTPBearer()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TaskBase(SQLModel):
+    title: str = Field(min_length=1, max_length=200)
+    description: str | None = Field(default=None, max_length=1000)
+
+
+class TaskCreate(TaskBase):
+    pass
+
+
+class TaskUpdate(SQLModel):
+    title: str | None = Field(default=None, min_length=1, max_length=200)
+    description: str | None = Field(default=None, max_length=1000)
+
+
+class Task(TaskBase, table=True):
+    __tablename__ = "tasks"
+    __table_args__ = (Index("tasks_by_created", "user_id", "created_at", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    user_id: str
+    completed: bool = False
+    created_at: datetime = Field(default_factory=now, sa_type=DateTime(timezone=True))
+    updated_at: datetime = Field(default_factory=now, sa_type=DateTime(timezone=True))
+
+
+class TaskPublic(TaskBase):
+    id: int
+    user_id: str
+    completed: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaskStatus(StrEnum):
+    all = "all"
+    pending = "pending"
+    completed = "completed"
+
+
+class TaskSort(StrEnum):
+    created = "created"
+    title = "title"
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))  # two workers start at once
+        await connection.run_sync(SQLModel.metadata.create_all)
+    yield
+    await engine.dispose()
+
+
+async def get_session() -> AsyncIterator[AsyncSession]:
+    async with session_factory() as session:
+        yield session
+
+
+async def get_current_user(user_id: str, credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> str:
+    try:
+        claims = jwt.decode(credentials.credentials, os.environ["JWT_SECRET"], algorithms=["HS256"])
+    except jwt.PyJWTError:
+        raise HTTPException(401, "Invalid token") from None
+    if claims["sub"] != user_id:
+        raise HTTPException(403, "User_id mismatch")
+    return claims["sub"]
+
+
+SessionDep = Annotated[AsyncSession, Depends(get_session)]
+CurrentUser = Annotated[str, Depends(get_current_user)]
+
+app = FastAPI(lifespan=lifespan)
+
+
+async def get_owned_task(task_id: int, session: SessionDep, user: CurrentUser) -> Task:
+    task = await session.get(Task, task_id)
+    if task is None or task.user_id != user:
+        raise HTTPException(404, "Task not found")
+    return task
+
+
+OwnedTask = Annotated[Task, Depends(get_owned_task)]
+
+
+async def save(session: AsyncSession, task: Task) -> Task:
+    session.add(task)
+    await session.commit()
+    await session.refresh(task)
+    return task
+
+
+@app.get("/api/{user_id}/tasks", response_model=list[TaskPublic])
+async def list_tasks(
+    session: SessionDep, user: CurrentUser, status: TaskStatus = TaskStatus.all, sort: TaskSort = TaskSort.created
+):
+    statement = select(Task).where(Task.user_id == user)
+    if status != TaskStatus.all:
+        statement = statement.where(Task.completed == (status == TaskStatus.completed))
+    order = (col(Task.title), col(Task.id)) if sort == TaskSort.title else (col(Task.created_at), col(Task.id))
+    return (await session.exec(statement.order_by(*order))).all()
+
+
+@app.post("/api/{user_id}/tasks", response_model=TaskPublic, status_code=201)
+async def create_task(response: Response, session: SessionDep, user: CurrentUser, body: TaskCreate):
+    task = await save(session, Task.model_validate(body, update={"user_id": user}))
+    response.headers["Location"] = f"/api/{user}/tasks/{task.id}"
+    return task
+
+
+@app.get("/api/{user_id}/tasks/{task_id}", response_model=TaskPublic)
+async def get_task(task: OwnedTask):
+    return task
+
+
+@app.put("/api/{user_id}/tasks/{task_id}", response_model=TaskPublic)
+async def update_task(session: SessionDep, task: OwnedTask, body: TaskUpdate):
+    task.sqlmodel_update(body.model_dump(exclude_unset=True))
+    task.updated_at = now()
+    return await save(session, task)
+
+
+@app.patch("/api/{user_id}/tasks/{task_id}/complete", response_model=TaskPublic)
+async def toggle_task(session: SessionDep, task: OwnedTask):
+    task.completed = not task.completed
+    task.updated_at = now()
+    return await save(session, task)
+
+
+@app.delete("/api/{user_id}/tasks/{task_id}", status_code=204)
+async def delete_task(session: SessionDep, task: OwnedTask):
+    await session.delete(task)
+    await session.commit()
