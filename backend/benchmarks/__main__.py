@@ -1,5 +1,6 @@
 """`make bench`: prepare, check, measure, report. The BENCH_* variables of `settings.py` shorten or narrow a run."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from benchmarks.pgbench import PgBench
 from benchmarks.processes import memory
 from benchmarks.results import Results
 from benchmarks.rounds import Rounds
-from benchmarks.services import BARE, KINDS, OURS, Kind, prepared, running
+from benchmarks.services import BARE, EXPRESS, KEY_ONCE, KINDS, OURS, Kind, Running, prepared, running
 from benchmarks.settings import DOCS, OUTPUT, Settings
 
 Places = dict[Kind, tuple[str, Work]]  # each service's database, and the work in it
@@ -46,16 +47,22 @@ def load(server: Server, places: Places, settings: Settings, results: Results) -
         services = [stack.enter_context(running(kind, *place)) for kind, place in places.items()]
         for service in services:
             correctness.check(service)
-        first = services[0]
-        bare = stack.enter_context(running(BARE, "", first.work))
+        only_get = list(_only_get(stack, places, services[0].work))
         pgbench = PgBench(*places[OURS]) if OURS in places else None
         rounds = Rounds(settings, server.process)
         say("all answers are right; warming up")
-        rounds.warm_up(services)
-        for sample in rounds.run(services, bare, pgbench):
+        rounds.warm_up(services, only_get)
+        for sample in rounds.run(services, only_get, pgbench):
             results.samples.append(sample)
             say(f"{sample.operation:9}{sample.clients:4} {sample.service:9}{sample.rps:9.0f}/s")
         results.memory = {service.name: memory(service.process) for service in services}
+
+
+def _only_get(stack: ExitStack, places: Places, work: Work) -> Iterator[Running]:
+    """Start what is there for comparison, in one operation only."""
+    yield stack.enter_context(running(BARE, "", work))
+    if EXPRESS in places:
+        yield stack.enter_context(running(KEY_ONCE, *places[EXPRESS]))
 
 
 def delayed(server: Server, places: Places, settings: Settings, results: Results) -> None:

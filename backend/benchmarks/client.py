@@ -5,8 +5,8 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,25 @@ class RefusedError(RuntimeError):
     """An answer outside of 2xx, where nothing else was expected."""
 
 
-async def send_in_turn(port: int, requests: Sequence[bytes]) -> list[float]:
-    """Send requests one after the other on one connection; return the seconds that each took."""
+@asynccontextmanager
+async def _connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
     try:
-        return [await _timed(reader, writer, raw) for raw in requests]
+        yield reader, writer
     finally:
         writer.close()
+
+
+async def send_in_turn(port: int, requests: Sequence[bytes]) -> list[float]:
+    """Send requests one after the other on one connection; return the seconds that each took."""
+    async with _connection(port) as streams:
+        return [await _timed(*streams, raw) for raw in requests]
+
+
+async def body_length(port: int, raw: bytes) -> int:
+    """Send one request; return the bytes of the answer's body."""
+    async with _connection(port) as streams:
+        return await _exchange(*streams, raw)
 
 
 async def send_at_once(port: int, requests: Sequence[bytes], clients: int) -> list[float]:
@@ -63,12 +75,16 @@ async def send_at_once(port: int, requests: Sequence[bytes], clients: int) -> li
 
 async def _timed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> float:
     started = time.perf_counter()
+    await _exchange(reader, writer, raw)
+    return time.perf_counter() - started
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> int:
     writer.write(raw)
     head = await reader.readuntil(b"\r\n\r\n")
     if head[9:10] != b"2":
         raise RefusedError(head.decode("latin-1").split("\r\n")[0])
-    await reader.readexactly(_length(head))
-    return time.perf_counter() - started
+    return len(await reader.readexactly(_length(head)))
 
 
 def _length(head: bytes) -> int:

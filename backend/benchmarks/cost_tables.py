@@ -44,12 +44,13 @@ def starts(results: Results) -> str:
 def growth(results: Results) -> str:
     """Return long lists and a crowded table."""
     lists = (
-        [str(one.tasks), *map(figure, (one.p50, one.rss_before, one.rss_after, one.rss_peak))] for one in results.lists
+        [str(one.tasks), *map(figure, (one.p50, one.body, one.rss_before, one.rss_after, one.rss_peak))]
+        for one in results.lists
     )
     crowds = (
         [str(one.strangers), *map(figure, (one.list20, one.list1000, one.get, one.create))] for one in results.crowds
     )
-    long = table(["Length of the list", "p50, ms", "RSS before, MiB", "after", "peak"], lists)
+    long = table(["Length of the list", "p50, ms", "body, MiB", "RSS before, MiB", "after", "peak"], lists)
     crowded = table(["Tasks of others", "list of 20, p50, ms", "list of 1000", "get", "create"], crowds)
     return section("Growth: this service, one client", long, crowded)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -28,6 +29,18 @@ def cpu_seconds(process: psutil.Process) -> float:
             total += times.user + times.system
     ended = process.cpu_times()
     return total + ended.children_user + ended.children_system
+
+
+def at_work(process: psutil.Process) -> bool:
+    """Whether any thread of a tree runs, or would if it had a processor."""
+    return any(_runs(member.pid) for member in tree(process))
+
+
+def _runs(pid: int) -> bool:
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        threads = Path(f"/proc/{pid}/task").glob("*/stat")
+        return any(stat.read_text().rpartition(") ")[2].startswith("R") for stat in threads)
+    return False
 
 
 def workers(process: psutil.Process) -> list[psutil.Process]:

@@ -33,6 +33,11 @@ class Results:
     def load(self) -> Samples:
         return Samples(self.samples)
 
+    @property
+    def clients(self) -> list[int]:
+        """Return the numbers of clients that there was load from."""
+        return sorted({one.clients for one in self.samples})
+
     def write(self, file: Path) -> None:
         """Write one line for each sample, so that two runs can be compared by eye."""
         parts = asdict(self)

@@ -6,7 +6,7 @@ from statistics import median
 
 import psutil
 
-from benchmarks.client import send_in_turn
+from benchmarks.client import body_length, send_in_turn
 from benchmarks.database import Server
 from benchmarks.operations import Work, user_id
 from benchmarks.processes import memory
@@ -19,10 +19,11 @@ LENGTHS = (1_000, 10_000, 100_000)
 
 @dataclass(frozen=True)
 class ListCost:
-    """A whole list of one length, one client; milliseconds and MiB of the worker."""
+    """A whole list of one length, one client; milliseconds, MiB of the body and of the worker."""
 
     tasks: int
     p50: float
+    body: float
     rss_before: float
     rss_after: float
     rss_peak: float
@@ -52,9 +53,11 @@ def _list_cost(url: str, work: Work, length: int) -> ListCost:
     with running(OURS, url, work, workers=1) as service:
         _times(service, [work.request("GET", "", user_id("user", 0))] * 50)
         before = memory(service.process).worker_rss
-        times = _times(service, [work.request("GET", "", user_id(f"list{length}-", 0))] * 15)
-        after = memory(service.process).worker_rss
-        return ListCost(length, median(times) * 1000, before, after, _peak(service.process))
+        whole = work.request("GET", "", user_id(f"list{length}-", 0))
+        times = _times(service, [whole] * 15)
+        after, peak = memory(service.process).worker_rss, _peak(service.process)
+        body = asyncio.run(body_length(service.port, whole.raw(service.host))) / 2**20
+        return ListCost(length, median(times) * 1000, body, before, after, peak)
 
 
 def _peak(process: psutil.Process) -> float:

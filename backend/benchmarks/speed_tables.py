@@ -7,8 +7,9 @@ from benchmarks.markdown import captioned, figure, section, table
 from benchmarks.operations import NAMES, TITLES
 from benchmarks.results import Results
 from benchmarks.services import KINDS
-from benchmarks.settings import CLIENTS
-from benchmarks.targets import Target, targets
+from benchmarks.settings import CROWD
+from benchmarks.targets import PEERS as JUDGED
+from benchmarks.targets import Target, others, speed, tail
 
 SERVICES = {kind.name: kind.title for kind in KINDS}
 PEERS = {name: title for name, title in SERVICES.items() if name != "ours"}
@@ -17,27 +18,48 @@ _HEADER = ["Operation", "clients", *SERVICES.values()]
 
 def judged(results: Results) -> str:
     """Return every target with what was measured."""
-    lines = targets(results)
+    fast, even, alone = speed(results), tail(results), others(results)
+    lines = [*fast, *even, *alone]
+    if not lines:
+        return ""
     met = sum(target.met for target in lines)
-    caption = f"{met} of {len(lines)} are met. Ratios are this service's figure / the other's, the worse of both loads."
-    return section("Targets", captioned(caption, table(["Target", "measured", "bound", "met"], map(_verdict, lines))))
+    loads = ", ".join(map(str, results.clients))
+    return section(
+        "Targets",
+        f"{met} of {len(lines)} are met; what is not is bold. Each bound stands behind the figure.\n",
+        captioned(f"Requests a second, this service / the other, the worst of {loads} clients:", _matrix(fast)),
+        captioned(f"p99 at {CROWD} clients, this service / the other:", _matrix(even)),
+        captioned("This service alone:", table(["Target", "measured"], ([one.what, _verdict(one)] for one in alone))),
+    )
 
 
-def _verdict(target: Target) -> list[str]:
-    bound = f"{'≥' if target.at_least else '≤'} {figure(target.bound)}"
-    return [target.what, figure(target.value, target.unit), bound, "yes" if target.met else "**no**"]
+def _matrix(targets: list[Target]) -> str:
+    cells = {(one.what, one.peer): _verdict(one) for one in targets}
+    operations = dict.fromkeys(one.what for one in targets)
+    rows = ([what, *(cells.get((what, peer), "-") for peer in JUDGED)] for what in operations)
+    return table(["Operation", *(SERVICES[peer] for peer in JUDGED)], rows)
+
+
+def _verdict(target: Target) -> str:
+    exact = f"{target.value:.{target.digits}f}" if target.sign == "=" else figure(target.value)
+    text = f"{exact}{target.unit} ({target.sign} {target.bound:.3g})"
+    return text if target.met else f"**{text}**"
 
 
 def throughput(results: Results) -> str:
-    """Return requests a second, with ratios."""
-    rows = (_throughput_row(results, *load) for load in _measured(results))
-    header = [*_HEADER, *(f"ours / {title}" for title in PEERS.values())]
-    return section("Requests a second", table(header, rows), _failures(results))
+    """Return requests a second, and ratios."""
+    ratios = (_ratio_row(results, *load) for load in _measured(results))
+    return section(
+        "Requests a second",
+        _table_of(results, "rps"),
+        captioned("This service / the other:", table(["Operation", "clients", *PEERS.values()], ratios)),
+        _failures(results),
+    )
 
 
-def _throughput_row(results: Results, operation: str, clients: int) -> list[str]:
+def _ratio_row(results: Results, operation: str, clients: int) -> list[str]:
     ratios = (results.load.ratio("ours", peer, operation, clients) for peer in PEERS)
-    return [*_row(results, operation, clients, "rps"), *(figure(ratio, " x") for ratio in ratios)]
+    return [TITLES[operation], str(clients), *(figure(ratio, " x") for ratio in ratios)]
 
 
 def _row(results: Results, operation: str, clients: int, field: str) -> list[str]:
@@ -46,7 +68,7 @@ def _row(results: Results, operation: str, clients: int, field: str) -> list[str
 
 
 def _measured(results: Results) -> list[tuple[str, int]]:
-    loads = ((operation, clients) for operation in NAMES for clients in CLIENTS)
+    loads = ((operation, clients) for operation in NAMES for clients in results.clients)
     return [load for load in loads if results.load.of("ours", *load)]
 
 
@@ -92,4 +114,22 @@ def _limit_rows(results: Results, operation: str, clients: int) -> Iterator[list
             yield [f"{TITLES[operation]}, {clients} clients: {limit}", figure(rps), f"{share:.0%}"]
 
 
-PARTS = (judged, throughput, latency, cpu, limits)
+def key_once(results: Results) -> str:
+    """Return what Express could do in `get` if its secret were not read anew for each token."""
+    asked = ("rps", "p50", "p99", "cpu")
+    rows = (
+        [title, str(clients), *(figure(results.load.median(name, "get", clients, field)) for field in asked)]
+        for clients in results.clients
+        if results.load.of("key_once", "get", clients)
+        for name, title in (("express", SERVICES["express"]), ("key_once", "its key made once"))
+    )
+    header = ["Service, get", "clients", "a second", "p50, ms", "p99, ms", "CPU, ms"]
+    return section("Express and its secret", captioned(_KEY_ONCE, table(header, rows)))
+
+
+_KEY_ONCE = """\
+Express verifies the token of each request, and is measured as its users write it: `jwt.verify` gets the secret as text,
+which jsonwebtoken tries to read as a public key each time. What a service gains that makes a key of it once, at its
+start:"""
+
+PARTS = (judged, throughput, key_once, latency, cpu, limits)

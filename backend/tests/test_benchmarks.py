@@ -2,28 +2,41 @@
 
 import asyncio
 import sys
+import time
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import load
-from benchmarks.client import answers
+from benchmarks import chart, load, machine, report
+from benchmarks.client import answers, body_length
+from benchmarks.delay import Delayed
 from benchmarks.load import p99_with_unanswered
+from benchmarks.operations import NAMES
 from benchmarks.pgbench import transactions_per_second
+from benchmarks.processes import cpu_seconds
 from benchmarks.proxy import RoundTrips, proxy
+from benchmarks.results import Results
 from benchmarks.rounds import Rounds
-from benchmarks.services import Kind, running
+from benchmarks.scale import ListCost
+from benchmarks.services import KINDS, Kind, running
 from benchmarks.settings import Settings
 from benchmarks.stats import Sample, Samples
-from benchmarks.targets import Target
+from benchmarks.targets import Target, others, speed, tail
 
 _PEER = """
-import http.server, sys
+import http.server, sys, threading, time
+def work():
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end: pass
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
+        if self.path == "/hard": threading.Thread(target=work).start()
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
 """
 
@@ -36,10 +49,25 @@ def test_a_peer_that_fails_under_load_is_started_anew(monkeypatch: pytest.Monkey
     kind = Kind("peer", "a peer", tmp_path, (sys.executable, "-c", _PEER), port_option=True)
     with running(kind, "") as peer:
         before = peer.process.pid
-        rounds = Rounds(Settings(rounds=1, operations=("get",)), None)
-        assert [sample.failure for sample in rounds.run([peer], peer, None)] == ["it stood still"] * 4
+        rounds = Rounds(Settings(rounds=1, operations=("get",), clients=(16, 100)), None)
+        assert [sample.failure for sample in rounds.run([peer], [peer], None)] == ["it stood still"] * 4
         assert peer.process.pid != before
         assert answers(peer.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def test_a_round_begins_when_the_service_before_has_done_its_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def ask_and_hang_up(service, *_):
+        assert answers(service.port, b"GET /hard HTTP/1.1\r\nHost: x\r\n\r\n")
+        return load.Load(rps=1, p50=1, p99=1, requests=1)
+
+    monkeypatch.setattr(load, "run", ask_and_hang_up)
+    kind = Kind("peer", "a peer", tmp_path, (sys.executable, "-c", _PEER), port_option=True)
+    with running(kind, "") as peer:
+        rounds = Rounds(Settings(rounds=1, operations=("create",), clients=(16,)), None)
+        assert len(list(rounds.run([peer], [], None))) == 1
+        done = cpu_seconds(peer.process)
+        time.sleep(0.2)
+        assert cpu_seconds(peer.process) - done < 0.05
 
 
 def test_what_a_client_sends_in_one_go_is_one_round_trip():
@@ -110,9 +138,121 @@ def test_nothing_measured_gives_no_ratio():
     assert Samples([]).ratio("ours", "peer", "get", 16) is None
 
 
-@pytest.mark.parametrize(("value", "at_least", "met"), [(0.9, True, True), (0.89, True, False), (0.91, False, False)])
-def test_a_target_is_met_on_its_own_side_of_the_bound(value, at_least, met):
-    assert Target("", value, 0.9, at_least).met is met
+@pytest.mark.parametrize(
+    ("value", "sign", "met"),
+    [
+        (0.9, "≥", True),
+        (0.89, "≥", False),
+        (0.91, "≤", False),
+        (0.9, "=", True),
+        (0.902, "=", False),
+        (0.898, "=", False),
+    ],
+)
+def test_a_target_is_met_on_its_own_side_of_the_bound(value, sign, met):
+    assert Target("", value, sign, 0.9).met is met
+
+
+def test_the_worst_of_all_numbers_of_clients_is_judged():
+    results = measured(Sample("ours", "get", 32, 0, rps=150), Sample("express", "get", 32, 0, rps=100))
+    assert [(one.value, one.met) for one in speed(results)] == [(1.5, True)]
+    results.samples += [Sample("ours", "get", 16, 0, rps=110), Sample("express", "get", 16, 0, rps=100)]
+    assert [(one.value, one.met) for one in speed(results)] == [(1.1, False)]
+
+
+def test_the_slowest_answers_are_judged_in_a_crowd_only():
+    few = [Sample(name, "get", 16, 0, rps=1, p99=90) for name in ("ours", "asyncpg")]
+    crowd = [Sample("ours", "get", 100, 0, rps=1, p99=50), Sample("asyncpg", "get", 100, 0, rps=1, p99=100)]
+    assert [one.value for one in tail(measured(*few, *crowd))] == [0.5]
+
+
+def test_round_trips_are_judged_where_they_are_most_off():
+    results = measured()
+    trips = {"get": 1, "create": 0.99, "toggle": 1.005}
+    results.delayed = [Delayed("ours", name, 16, count, 20) for name, count in trips.items()]
+    assert [(one.value, one.met) for one in others(results) if one.sign == "="] == [(0.99, False)]
+
+
+def test_what_a_long_list_adds_is_judged_by_its_body():
+    results = measured()
+    results.lists = [ListCost(100_000, 300, body=30, rss_before=90, rss_after=100, rss_peak=153)]
+    assert [(one.value, one.met) for one in others(results)] == [(2.1, False)]
+
+
+def measured(*samples: Sample) -> Results:
+    return Results("a machine", {"Python": "3.11"}, {"rounds": 1, "seconds": 1}, list(samples))
+
+
+def everywhere() -> Iterator[Sample]:
+    """Return one sample of every service under every load, this service twice as fast as the others."""
+    for kind in KINDS:
+        for operation in NAMES:
+            for clients in (16, 32, 100):
+                fast = 2 if kind.name == "ours" else 1
+                yield Sample(kind.name, operation, clients, 0, 1000 * fast, 10 / fast, 20 / fast, 1.0, 1.0)
+
+
+def test_the_report_names_every_service_and_prints_what_is_missed_in_bold():
+    text = report.markdown(measured(*everywhere()))
+    assert all(text.count(f"| {kind.title} ") >= 5 for kind in KINDS)
+    assert "| list of 20 | **2.00 (≥ 4)** | **2.00 (≥ 2.2)** | **2.00 (≥ 2.2)** | 2.00 (≥ 1.2) |" in text
+    assert "| create | **0.50 (≤ 0.333)** | 0.50 (≤ 1) | 0.50 (≤ 1) | 0.50 (≤ 1) |" in text
+    assert "| mixed | 32 | 2000 |" in text
+
+
+def test_nothing_in_the_chart_leaves_it_or_covers_its_neighbour():
+    results = measured(*everywhere())
+    results.delayed = [Delayed(kind.name, name, 1, 1.0, 20) for kind in KINDS for name in NAMES]
+    drawing = ElementTree.fromstring(chart.svg(results))
+    width, height = float(drawing.get("width")), float(drawing.get("height"))
+    bars = [
+        [float(element.get(name)) for name in ("x", "y", "width", "height")]
+        for element in drawing.iter()
+        if element.tag.endswith("rect")
+    ]
+    assert len(bars) == len(KINDS) * (1 + 2 * len(NAMES))
+    assert all(x + w < width and y + h < height for x, y, w, h in bars)
+    assert not [pair for pair in combinations(bars, 2) if overlap(*pair)]
+
+
+def overlap(one: list[float], other: list[float]) -> bool:
+    return all(abs(one[n] - other[n]) < (one if one[n] < other[n] else other)[n + 2] for n in (0, 1))
+
+
+def test_versions_of_the_peers_are_those_that_are_installed():
+    assert {"asyncpg", "django", "django-ninja"} <= machine.python_packages().keys()
+
+
+def test_a_narrowed_run_is_not_published(monkeypatch: pytest.MonkeyPatch):
+    assert Settings().publishes
+    monkeypatch.setenv("BENCH_CLIENTS", "16, 32")
+    assert Settings().clients == (16, 32)
+    assert not Settings().publishes
+
+
+def test_a_round_is_longer_where_a_slow_peer_needs_it():
+    settings = Settings(seconds=3)
+    assert [settings.length("list1000", clients) for clients in (16, 32, 100)] == [3, 3, 6]
+    assert settings.length("get", 100) == 3
+
+
+def test_the_length_of_a_body_is_that_of_the_answer():
+    async def ask():
+        ended = asyncio.Event()
+
+        async def answer(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+            await reader.read()
+            writer.close()
+            ended.set()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            length = await body_length(server.sockets[0].getsockname()[1], b"GET / HTTP/1.1\r\n\r\n")
+            await ended.wait()
+        return length
+
+    assert asyncio.run(ask()) == 3
 
 
 def test_clients_that_got_no_answer_count_in_the_p99():
