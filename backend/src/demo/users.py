@@ -1,4 +1,4 @@
-"""Demo users (DEMO_MODE): each token is for a brand-new random user, whose tasks are removed a day later."""
+"""Demo users (DEMO_MODE): each token is for a brand-new random user with three tasks, which are gone a day later."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from sqlalchemy import text
 from src.config import Settings
 from src.db import Database
 from src.errors import AppError, DatabaseFaultError
+from src.models import TaskCreate
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,13 @@ _OLD = "WHERE user_id ~ '^demo-[0-9a-f]{24}$' AND created_at < now() - interval 
 PURGE = text(
     f"WITH keys AS (DELETE FROM idempotency_keys {_OLD}), "  # noqa: S608  # nothing in it comes from outside
     f"gone AS (DELETE FROM tasks {_OLD} RETURNING 1) SELECT count(*) FROM gone"
+)
+
+# What a demo user finds, and whether it is done; each says what to try.
+EXAMPLES = (
+    (TaskCreate(title="Become a demo user", description="Done: these three tasks are yours and nobody else's."), True),
+    (TaskCreate(title="List my tasks by title", description="GET /api/{user_id}/tasks with sort=title."), False),
+    (TaskCreate(title="Complete this task", description="PATCH …/complete with its id as task_id."), False),
 )
 
 

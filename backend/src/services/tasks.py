@@ -3,7 +3,7 @@
 Knows nothing of HTTP; raises the errors of `errors.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,11 @@ class TaskService:
         if not created.same:
             raise IdempotencyConflictError
         return created, created.fresh
+
+    async def create_all(self, tasks: Iterable[tuple[TaskCreate, bool]]) -> None:
+        """Store several new tasks, each with whether it is done: all of them, or none."""
+        rows = [{"owner": self.owner, **_columns(task), "completed": completed} for task, completed in tasks]
+        await self._database.run(lambda session: session.exec(sql.CREATE_ALL, params=rows))
 
     async def get(self, task_id: int) -> TaskRow:
         """Return one task.

@@ -1,5 +1,6 @@
-"""DEMO_MODE: a token for a brand-new user and nobody else, a few per address, and nothing left a day later."""
+"""DEMO_MODE: a token for a brand-new user and nobody else, with three tasks, and nothing left a day later."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -9,7 +10,9 @@ import jwt
 import pytest
 from pydantic import ValidationError
 
-from tests.conftest import execute
+from src.errors import DatabaseUnavailableError
+from tests.conftest import TLS, execute
+from tests.support.counting import CountingProxy
 from tests.support.server import Service, serve, settings_for
 from tests.support.shortened import shortened
 from tests.support.tokens import SECRET, bearer
@@ -19,7 +22,21 @@ from tests.support.tokens import SECRET, bearer
 def demo(database_url: str) -> Iterator[Service]:
     """A service of its own for each test, since it counts."""
     with serve(settings_for(database_url, demo_mode=True)) as running:
+        wait_until_ready(running)
         yield running
+
+
+def wait_until_ready(service: Service) -> None:
+    assert httpx.get(f"{service.url}/health/ready", timeout=30, verify=TLS).status_code == 200
+
+
+def become(service: Service) -> httpx.Client:
+    """A new demo user's client."""
+    answer = httpx.post(f"{service.url}/demo/token", verify=TLS)
+    assert answer.status_code == 201, answer.text
+    user = answer.json()
+    base = f"{service.url}/api/{user['user_id']}"
+    return httpx.Client(base_url=base, headers=bearer(user["token"]), verify=TLS)
 
 
 def test_a_demo_token_is_for_a_new_random_user_and_works(demo: Service) -> None:
@@ -29,7 +46,7 @@ def test_a_demo_token_is_for_a_new_random_user_and_works(demo: Service) -> None:
     demo_user = answer.json()
     tasks = f"{demo.url}/api/{demo_user['user_id']}/tasks"
     assert httpx.post(tasks, json={"title": "a"}, headers=bearer(demo_user["token"])).status_code == 201
-    assert len(httpx.get(tasks, headers=bearer(demo_user["token"])).json()) == 1
+    assert len(httpx.get(tasks, headers=bearer(demo_user["token"])).json()) == 4  # beside the three examples
     assert httpx.post(f"{demo.url}/demo/token").json()["user_id"] != demo_user["user_id"]
 
 
@@ -41,6 +58,36 @@ def test_a_demo_token_is_nobody_elses_and_ends_within_an_hour(demo: Service) -> 
     assert claims["exp"] - time.time() <= 3600
     assert datetime.fromisoformat(answer["expires_at"]) == datetime.fromtimestamp(claims["exp"], UTC)
     assert httpx.get(f"{demo.url}/api/alice/tasks", headers=bearer(answer["token"])).status_code == 403
+
+
+def test_a_demo_user_finds_three_tasks_of_which_one_is_done(demo: Service) -> None:
+    with become(demo) as mine, become(demo) as anothers:
+        tasks = mine.get("/tasks").json()
+        assert [task["completed"] for task in tasks] == [True, False, False]
+        assert {task["user_id"] for task in tasks} == {str(mine.base_url).rstrip("/").rpartition("/")[2]}
+        assert {task["id"] for task in tasks}.isdisjoint(task["id"] for task in anothers.get("/tasks").json())
+        assert mine.get("/tasks?status=completed").json() == tasks[:1]
+        by_title = sorted(tasks, key=lambda task: task["title"])
+        assert mine.get("/tasks?sort=title").json() == by_title != tasks
+        done = mine.patch(f"/tasks/{tasks[2]['id']}/complete")
+        assert (done.status_code, done.json()["completed"]) == (200, True)
+
+
+def test_a_demo_user_is_one_statement_and_who_is_refused_none(database_url: str) -> None:
+    proxy = CountingProxy(database_url)
+    with serve(settings_for(proxy.url, demo_mode=True)) as service:
+        wait_until_ready(service)
+        wait_until(lambda: any("DELETE FROM tasks" in statement for statement in proxy.statements))  # the purge
+        proxy.statements.clear()
+        with become(service) as client:
+            (statement,) = proxy.statements
+            owners = re.findall(r"'(demo-[0-9a-f]{24})'", statement)
+            assert owners == [str(client.base_url).rstrip("/").rpartition("/")[2]] * 3
+        wait_until(lambda: refused(service))
+        proxy.statements.clear()
+        assert refused(service)
+        assert proxy.statements == []
+    proxy.close()
 
 
 def test_an_address_gets_a_few_tokens_a_minute(demo: Service) -> None:
@@ -56,6 +103,7 @@ def refused(service: Service) -> bool:
 
 def test_after_a_while_an_address_gets_tokens_again(database_url: str) -> None:
     with shortened(demo_period=3), serve(settings_for(database_url, demo_mode=True)) as service:
+        wait_until_ready(service)
         wait_until(lambda: refused(service))
         wait_until(lambda: not refused(service))
 
@@ -83,8 +131,15 @@ def test_the_route_does_not_exist_without_demo_mode(anonymous: httpx.Client) -> 
 
 def test_the_document_has_the_route_in_demo_mode(demo: Service) -> None:
     document = httpx.get(f"{demo.url}/openapi.json").json()
-    assert set(document["paths"]["/demo/token"]["post"]["responses"]) == {"201", "429"}
+    assert set(document["paths"]["/demo/token"]["post"]["responses"]) == {"201", "429", "503"}
     assert "TooManyRequests" in document["components"]["responses"]
+
+
+def test_the_introduction_mentions_the_button_where_there_is_one(demo: Service, anonymous: httpx.Client) -> None:
+    button = re.search(r'id="demo-button">([^<]+)<', anonymous.get("/docs").text)
+    assert button
+    assert button[1] in httpx.get(f"{demo.url}/openapi.json").json()["info"]["description"]
+    assert "demo" not in anonymous.get("/openapi.json").json()["info"]["description"]
 
 
 def test_demo_mode_needs_the_shared_secret(database_url: str) -> None:
@@ -125,11 +180,27 @@ def test_only_old_rows_of_demo_users_are_removed(new_database: Callable[[], str]
         assert left == {FIRST, "demo-account", "alice"}, table
 
 
+def test_the_tasks_that_a_demo_user_found_are_removed_with_the_others(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with serve(settings_for(url, demo_mode=True)) as service:
+        wait_until_ready(service)
+        with become(service) as client:
+            client.post("/tasks", json={"title": "a"})
+    execute(url, "UPDATE tasks SET created_at = created_at - interval '25 hours'")
+    assert len(execute(url, "SELECT 1 FROM tasks")) == 4
+    with serve(settings_for(url, demo_mode=True)):
+        wait_until(lambda: not execute(url, "SELECT 1 FROM tasks"))
+
+
 def test_a_demo_service_without_a_database_still_answers() -> None:
     settings = settings_for("postgresql://127.0.0.1:1/none", demo_mode=True, db_queue_timeout=0.1)
     with serve(settings) as service:
         assert httpx.get(f"{service.url}/health").status_code == 200
-        assert httpx.post(f"{service.url}/demo/token").status_code == 201
+        answers = [httpx.post(f"{service.url}/demo/token") for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [503] * 5 + [429]
+        assert answers[0].headers["Retry-After"] == "1"
+        assert answers[0].headers["Content-Type"] == "application/problem+json"
+        assert answers[0].json()["detail"] == DatabaseUnavailableError.detail
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -79,7 +79,16 @@ async def _conditional(session: AsyncSession) -> Any:
     return changed.title if changed.there and changed.completed else None
 
 
-@pytest.mark.parametrize("use", [_row, _entity, _returning, _columns, _text, _conditional])
+async def _several(session: AsyncSession) -> Any:
+    owner = {"owner": "several"}
+    rows = [{**PARAMETERS, **owner, "completed": completed} for completed in (True, False)]
+    await session.exec(statements.CREATE_ALL, params=rows)
+    mine = select(Task).where(Task.user_id == bindparam("owner")).order_by(statements.tasks.c.id)
+    *_, first, second = (await session.exec(mine, params=owner)).all()
+    return first.title if first.completed and not second.completed else None
+
+
+@pytest.mark.parametrize("use", [_row, _entity, _returning, _columns, _text, _conditional, _several])
 def test_every_form_in_use_gives_its_result(database_url: str, service: Service, use: Use) -> None:
     assert used(database_url, use) == "t"
 
