@@ -38,7 +38,7 @@ def _document(app: FastAPI) -> Json:
         title=app.title,
         version=app.version,
         summary=words.SUMMARY,
-        description=words.DESCRIPTION,
+        description="\n\n".join(_introduction(app)),
         routes=app.routes,
         servers=[{"url": app.state.settings.root_path or "/", "description": "This server"}],
     )
@@ -56,6 +56,13 @@ def _document(app: FastAPI) -> Json:
         restore_examples(operation, routes[operation["operationId"]])
     document["components"] = _components(document["components"], operations)
     return document
+
+
+def _introduction(app: FastAPI) -> Iterator[str]:
+    yield words.INTRODUCTION
+    if app.state.settings.demo_mode:
+        yield words.DEMO
+    yield words.DESCRIPTION
 
 
 def _components(derived: Json, operations: list[Json]) -> Json:

@@ -8,9 +8,12 @@ from src.models import EXAMPLE_TASK
 Json = dict[str, Any]
 
 SUMMARY = "A to-do list for each user of a Better Auth server"
+INTRODUCTION = "Every user has tasks, and nobody sees the tasks of another."
+# Only with DEMO_MODE.
+DEMO = """\
+**To try it at once**, press *Try it with a demo user* at the top of `/docs`: you are a new user for an hour, without an
+account and with three example tasks, and `user_id` is filled in. `POST /demo/token` does the same for programs."""
 DESCRIPTION = """\
-Every user has tasks, and nobody sees the tasks of another.
-
 **To begin**, give *Authorize* a token of your Better Auth server: `(await authClient.token()).data.token` in the
 browser, `make token USER=alice` on a development machine. Its `sub` is the `user_id` of every path.
 

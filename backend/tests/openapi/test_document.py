@@ -95,6 +95,7 @@ def missing(app: FastAPI) -> set[str]:
 
 def test_every_operation_has_its_captions_and_examples(service: Service) -> None:
     assert missing(service.app) == set()
+    assert missing(create_app(settings_for("postgresql:///none", demo_mode=True))) == set()
 
 
 def test_an_operation_without_captions_and_examples_is_noticed_and_does_not_break_the_document(
