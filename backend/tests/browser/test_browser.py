@@ -40,5 +40,5 @@ def test_the_page_works_in_a_real_browser(database_url: str) -> None:
             "CHROMIUM": chromium,
         }
         command = [node, "--test", "--test-reporter=spec", "docs.test.js"]
-        run = subprocess.run(command, cwd=FOLDER, env=os.environ | environment, timeout=300, check=False)
+        run = subprocess.run(command, cwd=FOLDER, env=os.environ | environment, timeout=600, check=False)
     assert run.returncode == 0

@@ -1,12 +1,17 @@
 """The page at /docs and its parts: kept and asked about, compressed, and alone with itself. `make browser` opens it."""
 
+import re
+from pathlib import Path, PurePosixPath
+
 import httpx
 import pytest
 
 from tests.support.server import Service
 
+STATIC = Path(__file__).resolve().parents[2] / "src" / "static"
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/favicon.ico", "/openapi.json"])
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/docs/visitor.js", "/favicon.ico", "/openapi.json"])
 def test_the_page_and_its_parts_can_be_kept_and_asked_about(anonymous: httpx.Client, path: str) -> None:
     whole = anonymous.get(path)
     assert whole.status_code == 200
@@ -40,6 +45,19 @@ def test_assets_are_sent_compressed_to_whoever_can_read_that(anonymous: httpx.Cl
     assert packed.content == plain.content
     assert int(packed.headers["Content-Length"]) * 3 < int(plain.headers["Content-Length"])
     assert packed.headers["ETag"] != plain.headers["ETag"]
+
+
+def test_every_part_that_the_page_asks_for_is_served_as_what_it_is(anonymous: httpx.Client) -> None:
+    """By relative addresses, and whatever the page's own scripts import."""
+    asked = set(re.findall(r'(?:src|href)="(docs/[^"]+)"', anonymous.get("/docs").text))
+    for script in STATIC.glob("*.js"):
+        asked |= {f"docs/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())}
+    assert {f"docs/{script.name}" for script in STATIC.glob("*.js")} <= asked
+    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    for path in asked:
+        answer = anonymous.get(f"/{path}")
+        assert answer.status_code == 200, path
+        assert answer.headers["Content-Type"].startswith(kinds[PurePosixPath(path).suffix]), path
 
 
 @pytest.mark.parametrize("name", ["docs.html", "nothing.js", "../config.py", "..%2fconfig.py", "swagger-ui/"])
