@@ -1,6 +1,7 @@
 """What a deployment is made of: every setting is documented, the Compose file and the Space are as they must be."""
 
 import re
+import secrets
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import pytest
 import yaml
 
 from src.config import Settings
+from src.demo.users import LIFETIME, PURGE
 from src.http.origins import origin_pattern
+from src.main import create_app
 
 TOP = Path(__file__).resolve().parents[2]
 DEPLOYMENT = (TOP / "backend/docs/DEPLOYMENT.md").read_text()
 EXAMPLE = (TOP / ".env.example").read_text()
+SPACE_README = (TOP / "deploy/space/README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +134,8 @@ def test_the_space_can_be_pushed_and_holds_what_its_image_needs(tmp_path: Path, 
     clone = tmp_path / "clone"
     assert {path.name for path in clone.iterdir()} == {".git", ".dockerignore", "Dockerfile", "README.md", "backend"}
     assert (clone / "Dockerfile").read_text().strip() == committed("Dockerfile.spaces")
+    assert (clone / "README.md").read_text().strip() == committed("deploy/space/README.md")
+    assert "`DEMO_MODE`" in (clone / "README.md").read_text()
     assert (clone / ".dockerignore").read_text().strip() == committed(".dockerignore")
     copied = re.findall(r"^COPY (backend/\S+)", (clone / "Dockerfile").read_text(), re.MULTILINE)
     assert len(copied) == 3
@@ -155,8 +161,25 @@ def test_a_space_is_not_laid_out_over_something_else(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+@pytest.mark.parametrize("text", [SPACE_README, DEPLOYMENT.split("\n## Hugging Face Space\n")[1].split("\n## ")[0]])
+def test_the_space_has_something_to_try_and_says_what_that_means(text: str) -> None:
+    (passage,) = [line for line in text.splitlines() if "`DEMO_MODE" in line and "anybody can get a token" in line]
+    assert re.search(r"\btrue\b", passage)
+    assert "`BETTER_AUTH_SECRET`" in passage
+    assert ("hour" in passage, LIFETIME) == (True, 3600)
+    assert ("removed after a day" in passage, "interval '1 day'" in str(PURGE)) == (True, True)
+
+
+def test_a_space_deployed_as_documented_makes_demo_users() -> None:
+    names = set(re.findall(r"^\| `([A-Z_]+)` \|", SPACE_README, re.MULTILINE))
+    values = {"NEON_DB_URL": "postgresql:///none", "BETTER_AUTH_SECRET": secrets.token_hex(), "DEMO_MODE": "true"}
+    assert set(values) <= names
+    app = create_app(Settings(_env_file=None, **{name.lower(): value for name, value in values.items()}))
+    assert "/demo/token" in app.openapi()["paths"]
+
+
 def test_the_front_matter_configures_the_space() -> None:
-    _, front, body = (TOP / "deploy/space/README.md").read_text().split("---\n", 2)
+    _, front, body = SPACE_README.split("---\n", 2)
     matter = yaml.safe_load(front)
     assert (matter["sdk"], matter["app_port"], matter["base_path"]) == ("docker", 7860, "/docs")
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
