@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from src.config import Settings
 from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError, UnsuitableDatabaseError
+from src.log import this_request
 from src.postgres import schema
 from src.postgres.connecting import Connector
 from src.postgres.dialect import DRIVER, is_stale
@@ -143,9 +145,13 @@ class Database:
             DatabaseUnavailableError: no connection, no place in the queue, or no answer in time.
             DatabaseFaultError: the statement itself is at fault.
         """
-        if not self._ready.is_set():
-            await self._until_ready()
-        return await self._bounded(operation, repeatable)
+        started = time.perf_counter()
+        try:
+            if not self._ready.is_set():
+                await self._until_ready()
+            return await self._bounded(operation, repeatable)
+        finally:
+            this_request().db_seconds += time.perf_counter() - started
 
     async def ping(self) -> None:
         """Make one round trip.

@@ -5,6 +5,7 @@ the rest of a request, so a caller without a valid token learns nothing about id
 """
 
 import re
+import time
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
@@ -14,6 +15,7 @@ from pydantic import BeforeValidator
 from src.auth.tokens import TokenVerifier
 from src.db import Database
 from src.errors import NotAuthenticatedError, TaskNotFoundError, UserMismatchError
+from src.log import this_request
 from src.models import EXAMPLE_USER
 from src.services.tasks import TaskService
 
@@ -57,7 +59,12 @@ async def get_current_user(
     if not token:
         raise NotAuthenticatedError
     verifier: TokenVerifier = request.app.state.verifier
-    if await verifier.user_of(token) != user_id:
+    record, started = this_request(), time.perf_counter()
+    try:
+        record.user_id = await verifier.user_of(token)
+    finally:
+        record.auth_seconds = time.perf_counter() - started
+    if record.user_id != user_id:
         raise UserMismatchError
     return user_id
 

@@ -18,15 +18,17 @@ AppError
 UnsuitableDatabaseError and DatabaseFaultError are no AppErrors: what nobody planned for is a 500.
 """
 
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 
 class AppError(Exception):
-    """Base of all of them: a status, one sentence for people, and headers."""
+    """Base of all of them: a status, one sentence for people, and headers; a reason that only the log has."""
 
     status: ClassVar[HTTPStatus]
     detail: str
+    reason: str | None = None
     headers: ClassVar[dict[str, str]] = {}
 
     def __init__(self, detail: str | None = None) -> None:
@@ -42,6 +44,21 @@ class NotAuthenticatedError(AppError):
     headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
+class TokenFault(StrEnum):
+    """Why a token is refused, for who runs the service: the log says it, the answer does not."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not yet valid"
+    SIGNATURE = "bad signature"
+    KID = "unknown kid"
+    ALGORITHM = "algorithm"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    NO_SUB = "missing sub"
+    NO_EXP = "missing exp"
+    MALFORMED = "malformed"
+
+
 class InvalidTokenError(AppError):
     """A token that is malformed, forged, meant for somebody else or not yet valid."""
 
@@ -49,11 +66,18 @@ class InvalidTokenError(AppError):
     detail = "Invalid token"
     headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
+    def __init__(self, reason: TokenFault) -> None:
+        super().__init__()
+        self.reason = reason
+
 
 class ExpiredTokenError(InvalidTokenError):
     """A token that was good: the client should fetch a new one and repeat the request."""
 
     detail = "Token has expired"
+
+    def __init__(self) -> None:
+        super().__init__(TokenFault.EXPIRED)
 
 
 class UserMismatchError(AppError):

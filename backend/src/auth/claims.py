@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from src.errors import ExpiredTokenError, InvalidTokenError
+from src.errors import ExpiredTokenError, InvalidTokenError, TokenFault
 from src.models import MAX_USER_ID
 
 LEEWAY = 10  # seconds that the clocks of the auth server and this host may differ
@@ -35,27 +35,29 @@ class ClaimRules:
 
     def _check_issuer(self, claims: Claims, addressed: bool) -> None:
         if self.issuer and (addressed or "iss" in claims) and claims.get("iss") != self.issuer:
-            raise InvalidTokenError
+            raise InvalidTokenError(TokenFault.ISSUER)
 
     def _check_audience(self, claims: Claims, addressed: bool) -> None:
         audience = claims.get("aud")
         named = audience if isinstance(audience, list) else [audience]
         if SESSION_CACHE in named:
-            raise InvalidTokenError
+            raise InvalidTokenError(TokenFault.AUDIENCE)
         if self.audiences and (addressed or "aud" in claims) and self.audiences.isdisjoint(named):
-            raise InvalidTokenError
+            raise InvalidTokenError(TokenFault.AUDIENCE)
 
 
 def _check_subject(subject: object) -> None:
+    if not isinstance(subject, str) or not subject:
+        raise InvalidTokenError(TokenFault.NO_SUB)
     # It is stored and compared, so it must fit the column. A lone surrogate fails to encode (a ValueError).
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_USER_ID or b"\0" in subject.encode():
-        raise InvalidTokenError
+    if len(subject) > MAX_USER_ID or b"\0" in subject.encode():
+        raise InvalidTokenError(TokenFault.MALFORMED)
 
 
 def _check_times(claims: Claims) -> None:
     now = time.time()
     if any(_instant(claims[name]) > now + LEEWAY for name in ("iat", "nbf") if name in claims):
-        raise InvalidTokenError
+        raise InvalidTokenError(TokenFault.NOT_YET_VALID)
     # Last of all, so that "expired" is said of tokens without another fault only.
     if _instant(claims["exp"]) <= now - LEEWAY:
         raise ExpiredTokenError
@@ -64,5 +66,5 @@ def _check_times(claims: Claims) -> None:
 def _instant(value: object) -> float:
     """Read a NumericDate; JSON also has booleans, texts, NaN and infinity in store."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidTokenError
+        raise InvalidTokenError(TokenFault.MALFORMED)
     return value

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 from jwt import PyJWK
-from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, PyJWTError
+from jwt.exceptions import InvalidAlgorithmError, InvalidSignatureError, MissingRequiredClaimError, PyJWTError
 
 from src.auth.claims import ClaimRules, Claims
 from src.auth.signing_keys import ALGORITHMS, SigningKey
 from src.config import Settings
-from src.errors import InvalidTokenError
+from src.errors import InvalidTokenError, TokenFault
 
 if TYPE_CHECKING:
     from src.auth.key_set import KeySet
@@ -67,7 +67,7 @@ class TokenVerifier:
             KeysUnavailableError: no signing key was ever received.
         """
         if len(token) > MAX_TOKEN or not token.isascii():
-            raise InvalidTokenError
+            raise InvalidTokenError(TokenFault.MALFORMED)
         digest = sha256(token.encode()).digest()
         verified = self._remembered.get(digest)
         if verified and verified.expires > time.time() and self._is_current(verified):
@@ -90,27 +90,29 @@ class TokenVerifier:
             header = jwt.get_unverified_header(token)
             algorithm, kind = header.get("alg"), header.get("typ", "jwt")
             if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
-                raise InvalidTokenError
+                raise InvalidTokenError(TokenFault.MALFORMED)
             # `alg` only tells whom to ask; the source then insists on its own algorithm, whatever is said here.
             if algorithm == "HS256":
                 return self._by_secret(token)
             if algorithm in ALGORITHMS:
                 return await self._by_key_set(token, header.get("kid"))
-        except _UNDECODABLE:
-            raise InvalidTokenError from None
-        raise InvalidTokenError
+        except _UNDECODABLE as error:
+            raise InvalidTokenError(_fault(error)) from None
+        raise InvalidTokenError(TokenFault.ALGORITHM)
 
     def _by_secret(self, token: str) -> _Verified:
         if self._secret is None:
-            raise InvalidTokenError
+            raise InvalidTokenError(TokenFault.ALGORITHM)
         claims = _signed_claims(token, self._secret, "HS256")
         self._rules.check(claims, addressed=False)
         return _Verified(claims["sub"], claims["exp"], self._secret, None)
 
     async def _by_key_set(self, token: str, kid: str | None) -> _Verified:
-        key = await self._keys.find(kid) if self._keys and kid else None
-        if self._keys is None or kid is None or key is None:
-            raise InvalidTokenError
+        if self._keys is None:
+            raise InvalidTokenError(TokenFault.ALGORITHM)
+        key = await self._keys.find(kid) if kid else None
+        if kid is None or key is None:
+            raise InvalidTokenError(TokenFault.KID)
         try:
             return self._by_key(token, kid, key)
         except (InvalidSignatureError, InvalidAlgorithmError):
@@ -125,6 +127,16 @@ class TokenVerifier:
         claims = _signed_claims(token, key.verifier, key.algorithm)
         self._rules.check(claims, addressed=True)
         return _Verified(claims["sub"], claims["exp"], key, kid)
+
+
+def _fault(error: Exception) -> TokenFault:
+    if isinstance(error, InvalidSignatureError):
+        return TokenFault.SIGNATURE
+    if isinstance(error, InvalidAlgorithmError):
+        return TokenFault.ALGORITHM
+    if isinstance(error, MissingRequiredClaimError):
+        return TokenFault.NO_EXP if error.claim == "exp" else TokenFault.NO_SUB
+    return TokenFault.MALFORMED
 
 
 def _signed_claims(token: str, key: PyJWK | bytes, algorithm: str) -> Claims:

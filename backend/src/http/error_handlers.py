@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match
 
 from src.errors import AppError, InvalidParameterError
 from src.http.problems import problem, title_of
+from src.log import this_request
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -20,6 +21,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _app_error(_: Request, error: AppError) -> Response:
+    this_request().reason = error.reason
     errors = error.errors if isinstance(error, InvalidParameterError) else None
     return problem(error.status, error.detail, error.headers, errors)
 

@@ -13,8 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src import log
 from src.http.problems import problem
+from src.log import RequestRecord, current_request, new_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -32,40 +32,55 @@ class RequestContext:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; the id is in the log context, in the response and in problem bodies."""
+        """Run the application; the id is in the log, in the response and in problem bodies."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         started, status = time.perf_counter(), 0
-        request_id = _request_id(scope)
-        log.request_id.set(request_id)
+        record = RequestRecord(_request_id(scope), client=_client(scope))
+        current_request.set(record)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", record.id.encode())]
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            _log_request(scope, status, time.perf_counter() - started)
+            _log_request(scope, record, status, time.perf_counter() - started)
 
 
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             return str(value, "ascii")
-    return log.new_request_id()
+    return new_request_id()
 
 
-def _log_request(scope: Scope, status: int, seconds: float) -> None:
+def _client(scope: Scope) -> str | None:
+    address = scope.get("client")
+    return address[0] if address else None
+
+
+def _log_request(scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", None)  # the template: few values, and no ids in them
     level = logging.DEBUG if route in _QUIET else logging.INFO
     if logger.isEnabledFor(level):
-        fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+        fields = {
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "db_ms": round(record.db_seconds * 1000, 2),
+            "user_id": record.user_id,
+            "client": record.client,
+        }
         if route is None:
             fields["path"] = _printable(scope["path"])
+        if record.reason:
+            fields["reason"] = record.reason
         logger.log(level, "request", extra=fields)
 
 

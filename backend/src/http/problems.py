@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from src import log
 from src.errors import AppError
+from src.log import this_request
 
 MEDIA_TYPE = "application/problem+json"
 EXAMPLE_REQUEST_ID = "0d5f6f0e7c3b4c0b9f0a5a8e3f1d2c4b"
@@ -57,7 +57,7 @@ def problem(
         "title": title_of(status),
         "status": status,
         "detail": detail,
-        "request_id": log.request_id.get(),
+        "request_id": this_request().id,
     }
     if errors is not None:
         body["errors"] = errors
