@@ -163,7 +163,7 @@ Proxies = Annotated[str, AfterValidator(_proxies)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Environment = Annotated[Literal["development", "production"], _in_case(str.lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _in_case(str.upper)]
-LogFormat = Annotated[Literal["text", "json"], _in_case(str.lower)]
+LogFormat = Annotated[Literal["auto", "text", "json"], _in_case(str.lower)]
 
 
 class Settings(BaseSettings):
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
         description="pages that may show /docs in a frame",
     )
     log_level: LogLevel = Field("INFO", description="least severe level logged")
-    log_format: LogFormat | None = Field(None, description="default: text in development, else json")
+    log_format: LogFormat = Field("auto", description="`text`, `json`, or `auto`: text on a terminal, else json")
     log_file: LogFile | None = Field(None, description="also log to this file; reopened when rotated away")
     host: Address = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")

@@ -1,35 +1,118 @@
-"""Where lines go: standard error and LOG_FILE."""
+"""The handler of all loggers: it leaves lines in a queue, and a thread writes them.
+
+A write waits for whoever reads a pipe, and a reader may be slow, stopped or gone. The event loop waits for none of
+them. It is cheaper, too: what has gathered in a tenth of a second is written together.
+"""
 
 import logging
-import logging.config
-from typing import Any
+import select
+from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 
-from src.config import Settings
-from src.log.forms import JsonFormatter, TextFormatter
+from src.log.destinations import LogFile, StandardError
+
+ROOM = 2 * 1024 * 1024  # characters that may wait to be written: some 6000 requests
+GATHER_SECONDS = 0.1  # from a line to its write
+FLUSH_SECONDS = 0.5  # at the end of the process, which nobody may hold up by not reading
+
+logger = logging.getLogger(__name__)
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send every logger, uvicorn's too, through one formatter to standard error and LOG_FILE."""
-    # No line shows where its record was made, and looking that up costs 3 % of a small request. These switches are the
-    # ones that the logging HOWTO names under "Optimization".
-    logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    style = settings.log_format or ("text" if settings.development else "json")
-    handlers: dict[str, dict[str, Any]] = {"console": {"class": "logging.StreamHandler", "formatter": style}}
-    if settings.log_file:
-        handlers["file"] = {
-            "class": "logging.handlers.WatchedFileHandler",
-            "filename": settings.log_file,
-            "formatter": style,
-        }
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"text": {"()": TextFormatter}, "json": {"()": JsonFormatter}},
-            "handlers": handlers,
-            "root": {"handlers": list(handlers), "level": settings.log_level},
-            # Ours has the request id and costs less than uvicorn's line; httpx would log every JWKS fetch.
-            "loggers": {name: {"level": "WARNING"} for name in ("uvicorn.access", "httpx", "httpcore", "alembic")},
-        }
-    )
+class Output(logging.Handler):
+    """Writes to one destination. What finds no room is lost, counted, and the count is told."""
+
+    def __init__(self, destination: StandardError | LogFile) -> None:
+        super().__init__()
+        self._destination = destination
+        self._queue: SimpleQueue[str | Event | None] = SimpleQueue()
+        self._hurry = Event()
+        # Each is counted up by one thread alone, so neither waits for the other: the first two by who logs (the
+        # standard library holds the handler's lock), the others by who writes.
+        self._taken = self._refused = 0
+        self._done = self._failed = self._told = 0
+        Thread(target=self._work, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line, if there is room."""
+        try:
+            line = self.format(record) + "\n"
+        except Exception:  # noqa: BLE001  # as the standard library's handlers have it
+            self.handleError(record)
+            return
+        if self._taken - self._done + len(line) > ROOM:
+            self._refused += 1
+        else:
+            self._taken += len(line)
+            self._queue.put(line)
+
+    def flush(self) -> None:
+        """Have what is queued written now; wait for it, but not longer than FLUSH_SECONDS."""
+        written = Event()
+        self._queue.put(written)
+        self._hurry.set()
+        written.wait(FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """End the thread as soon as what is queued is written; does not wait for it."""
+        self._queue.put(None)
+        self._hurry.set()
+        super().close()
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            items = self._gathered()
+            self._write([item for item in items if isinstance(item, str)])
+            for item in items:
+                if isinstance(item, Event):
+                    item.set()
+            going = None not in items
+        self._destination.close()
+
+    def _gathered(self) -> list[str | Event | None]:
+        """Wait for a line, then a little for others."""
+        items = [self._queue.get()]
+        self._hurry.wait(GATHER_SECONDS)
+        self._hurry.clear()  # before the queue is read: who sets it has put something into that
+        with suppress(Empty):
+            while True:
+                items.append(self._queue.get_nowait())
+        return items
+
+    def _write(self, lines: list[str]) -> None:
+        for piece in _pieces(lines):
+            if not self._written("".join(piece)):
+                self._failed += len(piece)
+            self._done += sum(map(len, piece))
+        lost = self._refused + self._failed
+        if lost > self._told and self._written(self._losses(lost - self._told)):
+            self._told = lost
+
+    def _written(self, text: str) -> bool:
+        try:
+            self._destination.write(text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            return False  # and counted; there is nowhere to say it until a write succeeds
+        return True
+
+    def _losses(self, count: int) -> str:
+        record = logger.makeRecord(
+            logger.name, logging.WARNING, "", 0, "log lines lost", (), None, None, {"count": count}
+        )
+        return self.format(record) + "\n"
+
+
+def _pieces(lines: list[str]) -> Iterator[list[str]]:
+    """Divide lines into what a pipe takes in one step, so that lines of several workers are not mixed."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > select.PIPE_BUF:
+            yield piece
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield piece

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Delete,
+    Text,
     Update,
     all_,
     and_,
     any_,
     bindparam,
     case,
+    cast,
     exists,
     func,
     insert,
@@ -29,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import SQLModel
 
 from src.models import Task, TaskCreate, TaskUpdate
+from src.services.rendering import constant
 
 # `Task.__table__`, which SQLModel's types do not have.
 tasks = Task.metadata.tables[str(Task.__tablename__)]
@@ -64,8 +67,16 @@ CREATE_ALL = insert(tasks).values({**NEW, "completed": bindparam("completed", ty
 _LATER = func.greatest(func.clock_timestamp(), tasks.c.updated_at + literal_column("interval '1 microsecond'"))
 
 
+# RETURNING sees what a row has become, not what it was (before PostgreSQL 18). So whether it has changed is noted while
+# it is written, for the transaction, which is this statement. To compare times would be wrong after a wait for another
+# writer, whose time is later than the start of this statement; to select the old row and lock it costs a fifth more.
+_NOTE = constant("tasks.changed")
+_CHANGED = (func.current_setting(_NOTE) == constant("true")).label("changed")
+
+
 def _stamped(changed: ColumnElement[bool]) -> ColumnElement[Any]:
-    return case((changed, _LATER), else_=tasks.c.updated_at)
+    noted = func.set_config(_NOTE, cast(changed, Text), true())
+    return case((noted == constant("true"), _LATER), else_=tasks.c.updated_at)
 
 
 def _update() -> Update:
@@ -99,18 +110,18 @@ def _guarded(change: Update | Delete) -> Update | Delete:
     return change.where(has_one, has_none)
 
 
-def _conditional(change: Update | Delete) -> Any:
+def _conditional(change: Update | Delete, *noted: ColumnElement[bool]) -> Any:
     """Write under preconditions; beside the task's columns, which are null if it was not written, whether it exists."""
-    done = _guarded(change).returning(*tasks.c).cte("done")
+    done = _guarded(change).returning(*tasks.c, *noted).cte("done")
     there = select(exists().where(THE_TASK).label("there")).subquery("there")
     return select(*done.c, there.c.there).select_from(there).outerjoin(done, true())
 
 
-def _both(change: Update | Delete) -> tuple[Any, Any]:
+def _both(change: Update | Delete, *noted: ColumnElement[bool]) -> tuple[Any, Any]:
     """Return a change of one task, and the same under preconditions."""
-    return change.returning(*tasks.c), _conditional(change)
+    return change.returning(*tasks.c, *noted), _conditional(change, *noted)
 
 
-UPDATE, UPDATE_IF = _both(_update())
-COMPLETE, COMPLETE_IF = _both(_complete())
+UPDATE, UPDATE_IF = _both(_update(), _CHANGED)
+COMPLETE, COMPLETE_IF = _both(_complete(), _CHANGED)
 DELETE, DELETE_IF = _both(tasks.delete().where(THE_TASK))

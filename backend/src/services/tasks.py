@@ -1,8 +1,9 @@
 """What one owner may do with their tasks: each method is one statement, and the owner is in every statement.
 
-Knows nothing of HTTP; raises the errors of `errors.py`.
+Knows nothing of HTTP; raises the errors of `errors.py`. Each change that was made is a line in the log.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from src.services import statements as sql
 from src.services.cursors import decode, encode
 from src.services.idempotency import CREATE_ONCE, fingerprint
 from src.services.lists import LISTS, ORDERS, PAGES
+
+logger = logging.getLogger(__name__)
 
 _COMPLETED = {TaskStatus.ALL: None, TaskStatus.PENDING: False, TaskStatus.COMPLETED: True}
 _BATCH = 1000
@@ -94,12 +97,20 @@ class TaskService:
             IdempotencyConflictError: the key was used for another body.
         """
         if key is None:
-            return _found(await self._row(sql.CREATE, _columns(task))), True
+            created, fresh = _found(await self._row(sql.CREATE, _columns(task))), True
+        else:
+            created = await self._create_once(task, key)
+            fresh = created.fresh
+        if fresh:
+            self._log("task created", created.id)
+        return created, fresh
+
+    async def _create_once(self, task: TaskCreate, key: str) -> TaskRow:
         values = {**_columns(task), "key": key, "fingerprint": fingerprint(task)}
         created = _found(await self._row(CREATE_ONCE, values))
         if not created.same:
             raise IdempotencyConflictError
-        return created, created.fresh
+        return created
 
     async def create_all(self, tasks: Iterable[tuple[TaskCreate, bool]]) -> None:
         """Store several new tasks, each with whether it is done: all of them, or none."""
@@ -119,19 +130,33 @@ class TaskService:
         given = _columns(changes)
         flags = {f"has_{name}": name in given for name in sql.written(TaskUpdate)}
         values = {name: given.get(name) for name in sql.written(TaskUpdate)}
-        return await self._write(sql.UPDATE, sql.UPDATE_IF, task_id, seen, {**values, **flags})
+        task = await self._write(sql.UPDATE, sql.UPDATE_IF, task_id, seen, {**values, **flags})
+        if task.changed:
+            self._log("task updated", task_id)
+        return task
 
     async def complete(self, task_id: int, target: TaskCompletion, seen: Versions | None) -> TaskRow:
         """Toggle completion, or set it to a given state; see `_write` for `seen` and what is raised."""
         completed = target.completed if "completed" in target.model_fields_set else None
-        return await self._write(sql.COMPLETE, sql.COMPLETE_IF, task_id, seen, {"completed": completed})
+        task = await self._write(sql.COMPLETE, sql.COMPLETE_IF, task_id, seen, {"completed": completed})
+        if task.changed:
+            self._log("task completed" if task.completed else "task reopened", task_id)
+        return task
 
     async def delete(self, task_id: int, seen: Versions | None) -> None:
         """Remove the task for good; see `_write` for `seen` and what is raised."""
         await self._write(sql.DELETE, sql.DELETE_IF, task_id, seen, {})
+        self._log("task deleted", task_id)
+
+    def _log(self, event: str, task_id: int) -> None:
+        """Say what has happened to which task; never what is in it."""
+        logger.info(event, extra={"user_id": self.owner, "task_id": task_id})
 
     async def _write(self, plain: Any, guarded: Any, task_id: int, seen: Versions | None, values: Values) -> TaskRow:
         """Run a change of one task; with `seen`, only while the task is in a state that it allows.
+
+        Returns:
+            The task; of an update also `changed`, whether anything of it is another than before.
 
         Raises:
             TaskNotFoundError: no such task of this owner.
