@@ -50,7 +50,7 @@ def broken(service: Service, monkeypatch: pytest.MonkeyPatch, user: str) -> Iter
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail of the fault")
 
-    monkeypatch.setattr("src.http.conditions.Answer.list", fail)
+    monkeypatch.setattr("src.routes.tasks.answer_list", fail)
     headers = bearer(make_token(user))
     with httpx.Client(base_url=f"{service.url}/api/{user}", headers=headers, timeout=30, verify=TLS) as client:
         yield client

@@ -48,7 +48,7 @@ def test_a_fault_is_logged_with_its_trace_and_the_id_that_the_client_has(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("what went wrong")
 
-    monkeypatch.setattr("src.http.conditions.Answer.list", fail)
+    monkeypatch.setattr("src.routes.tasks.answer_list", fail)
     with serve(settings_for(database_url, log_format="json", log_file=log_file)) as service:
         answer = httpx.get(f"{service.url}/api/{user}/tasks", headers=bearer(make_token(user)), verify=TLS)
     lines = [json.loads(line) for line in log_file.read_text().splitlines()]
