@@ -11,7 +11,7 @@ from benchmarks.pgbench import CLIENTS as PGBENCH_CLIENTS
 from benchmarks.pgbench import PgBench
 from benchmarks.processes import at_work, cpu_seconds
 from benchmarks.services import BARE, OURS, Running
-from benchmarks.settings import QUICK, Settings
+from benchmarks.settings import Settings
 from benchmarks.stats import Sample
 
 _WARM_UP_CLIENTS = 16
@@ -27,10 +27,11 @@ class Rounds:
 
     def warm_up(self, services: Sequence[Running], only_get: Sequence[Running]) -> None:
         """Let compilers, pools and caches settle."""
-        everything = ("mixed",) if QUICK else NAMES
-        for operation in self._settings.operations or everything:
-            for service in self._participants(services, only_get, operation):
+        for operation in self._settings.operations or ("mixed",):
+            for service in services:
                 load.run(service, operation, _WARM_UP_CLIENTS, 1)
+        for service in only_get:
+            load.run(service, "get", _WARM_UP_CLIENTS, 1)
 
     def run(
         self, services: Sequence[Running], only_get: Sequence[Running], pgbench: PgBench | None

@@ -149,7 +149,7 @@ def stop(popen: subprocess.Popen[bytes]) -> None:
     """End the service's own session of processes, politely first."""
     popen.terminate()
     with suppress(subprocess.TimeoutExpired):
-        popen.wait(5)
+        popen.wait(2)
     with suppress(ProcessLookupError):
         os.killpg(popen.pid, signal.SIGKILL)
     popen.wait()

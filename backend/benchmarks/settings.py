@@ -2,7 +2,7 @@
 
 | Variable | Says | Without it |
 |---|---|---|
-| `BENCH_QUICK=1`, `make bench QUICK=1` | one short round of each, a small table | 5 rounds |
+| `BENCH_QUICK=1`, `make bench QUICK=1` | one round of each, 16 and 100 clients, a small table | 5 rounds |
 | `BENCH_OPERATIONS=get,toggle` | only these of list1000 list20 get create update toggle mixed | all |
 | `BENCH_SERVICES=ours,express` | only these of ours sqlmodel asyncpg django express fastify | all |
 | `BENCH_CLIENTS=16` | only so many clients at once, one or several numbers | 16, 32, 100 |
