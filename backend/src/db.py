@@ -24,7 +24,13 @@ from sqlalchemy.util.concurrency import await_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from src.config import Settings
-from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError, UnsuitableDatabaseError
+from src.errors import (
+    DatabaseFaultError,
+    DatabaseUnavailableError,
+    ReadOnlyDatabaseError,
+    Unavailable,
+    UnsuitableDatabaseError,
+)
 from src.log import this_request
 from src.postgres import schema
 from src.postgres.connecting import Connector
@@ -167,7 +173,7 @@ class Database:
             async with asyncio.timeout(self._queue_seconds):
                 await self._ready.wait()
         except TimeoutError:
-            raise DatabaseUnavailableError from None
+            raise DatabaseUnavailableError(Unavailable.NOT_READY) from None
 
     async def _bounded(self, operation: Operation[T], repeatable: bool) -> T:
         with self._place():
@@ -195,7 +201,7 @@ class Database:
     def _place(self) -> Iterator[None]:
         """Bound how many run and wait; the pool bounds only how many run, and how long the others wait."""
         if not self._places:
-            raise DatabaseUnavailableError
+            raise DatabaseUnavailableError(Unavailable.QUEUE_FULL)
         self._places -= 1
         try:
             yield

@@ -127,11 +127,28 @@ class TooManyRequestsError(AppError):
     headers: ClassVar = {"Retry-After": "60"}
 
 
+class Unavailable(StrEnum):
+    """Why an answer is 503, for who runs the service: logs, traces and metrics say it, the answer does not."""
+
+    NOT_READY = "schema not ready"
+    QUEUE_FULL = "queue full"
+    QUEUE_TIMEOUT = "no connection free"
+    UNREACHABLE = "database unreachable"
+    NO_ANSWER = "no answer in time"
+    REFUSED = "database refused"
+    READ_ONLY = "database read-only"
+    NO_KEYS = "no signing keys"
+
+
 class UnavailableError(AppError):
     """A passing condition; the client may repeat the request after `Retry-After` seconds."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     headers: ClassVar = {"Retry-After": "1"}
+
+    def __init__(self, reason: Unavailable) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -143,12 +160,18 @@ class DatabaseUnavailableError(UnavailableError):
 class ReadOnlyDatabaseError(DatabaseUnavailableError):
     """The database takes no writes at the moment; reads are served."""
 
+    def __init__(self) -> None:
+        super().__init__(Unavailable.READ_ONLY)
+
 
 class KeysUnavailableError(UnavailableError):
     """The auth server never gave us its keys, so a token can be neither accepted nor refused."""
 
     detail = "Signing keys are temporarily unavailable"
     headers: ClassVar = {"Retry-After": "5"}
+
+    def __init__(self) -> None:
+        super().__init__(Unavailable.NO_KEYS)
 
 
 class UnsuitableDatabaseError(RuntimeError):

@@ -6,8 +6,9 @@ import psycopg2
 from psycopg2 import errorcodes, errors
 from sqlalchemy import ExceptionContext
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError
+from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError, Unavailable
 
 _FRESH_SECONDS = 2.0  # a younger connection that refuses writes tells of its server, not of a server that it has left
 
@@ -48,5 +49,15 @@ def translated(error: Exception) -> Exception:
         return ReadOnlyDatabaseError()
     # A lost connection is sometimes a bare DatabaseError without a code ("SSL SYSCALL error: EOF detected").
     if original is None or isinstance(original, _PASSING) or type(original) is psycopg2.DatabaseError:
-        return DatabaseUnavailableError()
+        return DatabaseUnavailableError(_reason(error))
     return DatabaseFaultError(getattr(original, "pgcode", None) or type(original).__name__)
+
+
+def _reason(error: Exception) -> Unavailable:
+    original = getattr(error, "orig", None)
+    if isinstance(error, PoolTimeoutError):
+        return Unavailable.QUEUE_TIMEOUT
+    if isinstance(error, TimeoutError) or isinstance(original, errors.QueryCanceled):
+        return Unavailable.NO_ANSWER
+    # Without a code nobody has answered, or who did has hung up in the middle.
+    return Unavailable.REFUSED if getattr(original, "pgcode", None) else Unavailable.UNREACHABLE
