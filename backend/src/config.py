@@ -16,10 +16,11 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import uvicorn
 from dotenv.parser import parse_stream
+from opentelemetry.util.re import parse_env_headers
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -31,6 +32,7 @@ PLACEHOLDER = "change-me"
 ENV_FILE = Path(__file__).resolve().parents[2] / ".env"
 EXIT_MISCONFIGURED = 3
 _PATIENCE = 1.0  # seconds
+_COLLECTOR = "http://localhost:4318"  # where the specification has it, when an exporter is set and no endpoint
 
 _EXPECTED = {"int": "must be a whole number", "float": "must be a number", "bool": "must be true or false"}
 
@@ -39,6 +41,8 @@ _COMMENT = re.compile(r"^#\s|\s#")
 _UNRESOLVED = re.compile(r"\$\{.*\}|\$\(.*\)|\{\{.*\}\}|\$[A-Z_][A-Z0-9_]*")
 _WORD = re.compile(r"[^\s\"'`*,;<>\\]+")
 _KEY = ("-----BEGIN ", "ssh-", "ecdsa-sha2-")
+# Without quotes, commas, semicolons and backslashes, which W3C Baggage has percent-encoded.
+_PAIR = re.compile(r"\s*(?P<name>[A-Za-z0-9_.-]+)\s*=\s*(?P<value>(?:[ !#$&-+\--:<-\[\]-~]|%[0-9A-Fa-f]{2})+)")
 
 
 def cleaned(name: str, value: object) -> object:
@@ -148,6 +152,33 @@ def _writable(path: str | Path) -> str | Path:
     return path
 
 
+def pairs(text: str) -> dict[str, str]:
+    """Read `name=value,name=value` with percent-encoded values, as the OTEL_* variables have it.
+
+    Raises:
+        ValueError: not that.
+    """
+    found = {}
+    for pair in text.split(","):
+        match = _PAIR.fullmatch(pair)
+        value = unquote(match["value"]).strip() if match else ""
+        if match is None or not value or not value.isprintable():
+            raise ValueError("must be name=value, comma-separated, with special characters percent-encoded")
+        found[match["name"]] = value
+    return found
+
+
+def _attributes(text: str) -> str:
+    pairs(text)
+    return text
+
+
+def _headers(secret: SecretStr) -> SecretStr:
+    if not all(value.isascii() for value in pairs(secret.get_secret_value()).values()):
+        raise ValueError("must be name=value, comma-separated, with values that a header can have")
+    return secret
+
+
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
@@ -164,9 +195,71 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 Environment = Annotated[Literal["development", "production"], _in_case(str.lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _in_case(str.upper)]
 LogFormat = Annotated[Literal["auto", "text", "json"], _in_case(str.lower)]
+Headers = Annotated[SecretStr, AfterValidator(_headers)]
+Attributes = Annotated[str, AfterValidator(_attributes)]
+Exporter = Annotated[Literal["otlp", "none"], _in_case(str.lower)]
+Protocol = Annotated[Literal["http/protobuf"], _in_case(str.lower)]
+Sampler = Annotated[
+    Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ],
+    _in_case(str.lower),
+]
+Signal = Literal["traces", "metrics"]
 
 
-class Settings(BaseSettings):
+class OpenTelemetrySettings(BaseSettings):
+    """The standard variables of OpenTelemetry that count here, as its specification has them.
+
+    They are judged like all others, and given to the SDK as arguments: what it reads for itself it only warns of, with
+    the value.
+    """
+
+    otel_sdk_disabled: bool = Field(False, description="no traces and no metrics, whatever else is set")
+    otel_service_name: str | None = Field(None, description="`service.name`; default: tasks-api")
+    otel_resource_attributes: Attributes | None = Field(None, description="more of what describes this deployment")
+    otel_traces_exporter: Exporter | None = Field(None, description="default: otlp where there is an endpoint")
+    otel_metrics_exporter: Exporter | None = Field(None, description="default: otlp where there is an endpoint")
+    otel_traces_sampler: Sampler = Field("parentbased_always_on", description="which requests are traced")
+    otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1, description="share of them, for the ratio samplers")
+    otel_exporter_otlp_endpoint: BaseUrl | None = Field(None, description="base URL of the collector")
+    otel_exporter_otlp_traces_endpoint: BaseUrl | None = Field(None, description="whole URL for traces alone")
+    otel_exporter_otlp_metrics_endpoint: BaseUrl | None = Field(None, description="whole URL for metrics alone")
+    otel_exporter_otlp_protocol: Protocol = Field("http/protobuf", description="how the collector is spoken to")
+    otel_exporter_otlp_traces_protocol: Protocol = Field("http/protobuf", description="the same for traces alone")
+    otel_exporter_otlp_metrics_protocol: Protocol = Field("http/protobuf", description="the same for metrics alone")
+    otel_exporter_otlp_headers: Headers | None = Field(None, description="headers for the collector: its key")
+    otel_exporter_otlp_traces_headers: Headers | None = Field(None, description="headers for traces instead")
+    otel_exporter_otlp_metrics_headers: Headers | None = Field(None, description="headers for metrics instead")
+    otel_bsp_schedule_delay: int = Field(5000, ge=100, le=60_000, description="milliseconds between exports of spans")
+    otel_metric_export_interval: int = Field(
+        60_000, ge=100, le=3_600_000, description="milliseconds between exports of metrics"
+    )
+
+    def collector(self, signal: Signal) -> str | None:
+        """Return the URL that a signal is sent to; None where it is off, which is the default."""
+        exporter, own = {
+            "traces": (self.otel_traces_exporter, self.otel_exporter_otlp_traces_endpoint),
+            "metrics": (self.otel_metrics_exporter, self.otel_exporter_otlp_metrics_endpoint),
+        }[signal]
+        if self.otel_sdk_disabled or exporter == "none":
+            return None
+        base = self.otel_exporter_otlp_endpoint or (exporter and _COLLECTOR)
+        return own or (f"{base.rstrip('/')}/v1/{signal}" if base else None)
+
+    def collector_headers(self, signal: Signal) -> dict[str, str]:
+        """Return the headers that go with a signal; they hold secrets."""
+        own = {"traces": self.otel_exporter_otlp_traces_headers, "metrics": self.otel_exporter_otlp_metrics_headers}
+        headers = own[signal] or self.otel_exporter_otlp_headers
+        return dict(parse_env_headers(headers.get_secret_value(), liberal=True)) if headers else {}
+
+
+class Settings(OpenTelemetrySettings):
     """Everything a deployment may set; the names are the environment variables in lower case."""
 
     model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)

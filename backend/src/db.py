@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg2
+from opentelemetry.trace import Tracer
 from psycopg2 import errorcodes
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -32,11 +33,13 @@ from src.errors import (
     UnsuitableDatabaseError,
 )
 from src.log import this_request
+from src.log.metrics import Connections
 from src.postgres import schema
 from src.postgres.connecting import Connector
 from src.postgres.dialect import DRIVER, is_stale
 from src.postgres.faults import had_no_effect, judge, translated
 from src.postgres.limit import Limit
+from src.postgres.spans import trace_statements
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +56,8 @@ _READ_ONLY = (logging.WARNING, "database read-only")
 _WRITABLE = (logging.INFO, "database writable")
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """Return the engine; nothing is connected yet."""
+def create_engine(settings: Settings, tracer: Tracer | None = None) -> AsyncEngine:
+    """Return the engine; nothing is connected yet. With a tracer, each statement of a traced request is a span."""
     engine = create_async_engine(
         f"postgresql+{DRIVER}://",
         isolation_level="AUTOCOMMIT",
@@ -71,6 +74,8 @@ def create_engine(settings: Settings) -> AsyncEngine:
     event.listen(events, "do_connect", lambda *_: _connect(connector))
     event.listen(events, "connect", _note)
     event.listen(events, "checkout", _check)
+    if tracer:
+        trace_statements(events, tracer)
     event.listen(events, "before_cursor_execute", _limit, retval=True)
     event.listen(events, "handle_error", judge)
     return engine
@@ -115,12 +120,14 @@ def _begin() -> None:
 class Database:
     """The engine and the sessions of one process."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.engine = create_engine(settings)
+    def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
+        self.engine = create_engine(settings, tracer)
         self.sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, autoflush=False)
         self._queue_seconds = settings.db_queue_timeout
         self._statement_seconds = settings.db_statement_timeout
-        self._places = settings.db_pool_size + settings.db_queue_size
+        self._places = self._most = settings.db_pool_size + settings.db_queue_size
+        self.refused = 0  # requests that found no place in the queue
+        self.timed_out = 0  # requests that had one, and no connection in time
         self._read_only = False
         self._ready = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
@@ -167,6 +174,13 @@ class Database:
         """
         await self.run(lambda session: session.scalar(_PING), repeatable=True)
 
+    @property
+    def connections(self) -> Connections:
+        """What there is at this moment; safe to ask from another thread."""
+        pool: Any = self.engine.pool
+        used = pool.checkedout()
+        return Connections(used, pool.checkedin(), pool.size(), max(0, self._most - self._places - used))
+
     async def _until_ready(self) -> None:
         """Let a request that comes with the start of the process wait for the schema, not fail."""
         try:
@@ -182,6 +196,7 @@ class Database:
                     result = await self._attempts(operation, repeatable)
             except (OSError, PoolTimeoutError, DBAPIError) as error:  # TimeoutError is an OSError
                 failure = translated(error)
+                self.timed_out += isinstance(error, PoolTimeoutError)
             else:
                 if not repeatable:
                     self._note_writes(refused=False)
@@ -201,6 +216,7 @@ class Database:
     def _place(self) -> Iterator[None]:
         """Bound how many run and wait; the pool bounds only how many run, and how long the others wait."""
         if not self._places:
+            self.refused += 1
             raise DatabaseUnavailableError(Unavailable.QUEUE_FULL)
         self._places -= 1
         try:

@@ -196,6 +196,7 @@ ORIGINS = "must be absolute http:// or https:// origins without a path, comma-se
 URL = "must be an absolute http:// or https:// URL"
 WORD = "must be without blanks, quotes, wildcards and semicolons"
 ANCESTORS = "must be 'self' or origins such as"
+PAIRS = "must be name=value, comma-separated, with special characters percent-encoded"
 WRONG: dict[str, list[tuple[str, str]]] = {
     "BETTER_AUTH_SECRET": [
         (f'"{SECRET}"', QUOTES),
@@ -326,6 +327,52 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "KEEP_ALIVE_SECONDS": [("75s", "must be a whole number"), ("0", "must be greater than or equal to 1")],
     "DEMO_MODE": [("hunter2", "must be true or false")],
     "WEB_CONCURRENCY": [("auto", "must be a whole number"), ("'2'", QUOTES)],
+    "OTEL_SDK_DISABLED": [("hunter2", "must be true or false")],
+    "OTEL_SERVICE_NAME": [("'hunter2'", QUOTES), ("${hunter2}", REFERENCE)],
+    "OTEL_RESOURCE_ATTRIBUTES": [
+        (attributes, PAIRS)
+        for attributes in (
+            "hunter2",
+            "a=hunter2;b=1",
+            "=hunter2",
+            "hunter2=",
+            "a=hunter2,,",
+            "a b=hunter2",
+            "a=%zzhunter2",
+        )
+    ],
+    **{
+        f"OTEL_{signal}_EXPORTER": [(one, "must be 'otlp' or 'none'") for one in ("hunter2", "otlp,console", "console")]
+        for signal in ("TRACES", "METRICS")
+    },
+    "OTEL_TRACES_SAMPLER": [("hunter2", "must be 'always_on', 'always_off', 'traceidratio'")],
+    "OTEL_TRACES_SAMPLER_ARG": [("10%", "must be a number"), ("1.5", "must be less than or equal to 1")],
+    **{
+        f"OTEL_EXPORTER_OTLP_{one}PROTOCOL": [(wrong, "must be 'http/protobuf'") for wrong in ("grpc", "http/json")]
+        for one in ("", "TRACES_", "METRICS_")
+    },
+    **{
+        f"OTEL_EXPORTER_OTLP_{one}ENDPOINT": [
+            ("hunter2:4317", URL),
+            ("grpc://hunter2:4317", URL),
+            ("http://u:hunter2@collector:4318", URL),
+            ("https://hunter2.example?key=1", f"{URL} without a query"),
+        ]
+        for one in ("", "TRACES_", "METRICS_")
+    },
+    **{
+        f"OTEL_EXPORTER_OTLP_{one}HEADERS": [
+            ("hunter2", PAIRS),
+            ("Authorization: Bearer hunter2", PAIRS),
+            ("authorization=Bearer hunter2;x=1", PAIRS),
+            ('{"authorization":"hunter2"}', PAIRS),
+            ("authorization=hunter2%0Ax: y", PAIRS),
+            ("authorization=hunter2%C3%A9", "must be name=value, comma-separated, with values that a header can have"),
+        ]
+        for one in ("", "TRACES_", "METRICS_")
+    },
+    "OTEL_BSP_SCHEDULE_DELAY": [("5s", "must be a whole number"), ("0", "must be greater than or equal to 100")],
+    "OTEL_METRIC_EXPORT_INTERVAL": [("60s", "must be a whole number"), ("0", "must be greater than or equal to 100")],
     "DB_QUEUE_TIMEOUT": [("2,5", "must be a number"), ("nan", "must be less than or equal to 10")],
 }
 
@@ -340,6 +387,41 @@ def test_a_wrong_value_is_one_sentence_that_says_what_is_expected(
     assert sentence.startswith(f"{name} {said}")
     for secret in ("hunter2", SECRET, "vault", "VAULT"):
         assert secret not in sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "traces", "metrics"),
+    [
+        ({}, None, None),
+        ({"endpoint": "http://c:4318"}, "http://c:4318/v1/traces", "http://c:4318/v1/metrics"),
+        ({"endpoint": "https://c/otlp/"}, "https://c/otlp/v1/traces", "https://c/otlp/v1/metrics"),
+        ({"traces_endpoint": "http://c/t"}, "http://c/t", None),
+        ({"endpoint": "http://c", "metrics_endpoint": "http://m/x/"}, "http://c/v1/traces", "http://m/x/"),
+        ({"endpoint": "http://c", "metrics_exporter": "none"}, "http://c/v1/traces", None),
+        ({"traces_exporter": "otlp"}, "http://localhost:4318/v1/traces", None),
+        ({"endpoint": "http://c", "sdk_disabled": "true"}, None, None),
+    ],
+)
+def test_where_a_signal_goes_is_read_as_opentelemetry_has_it(
+    given: dict[str, str], traces: str | None, metrics: str | None
+) -> None:
+    found = settings(
+        **{
+            f"otel_{'exporter_otlp_' if name.endswith('endpoint') else ''}{name}": value
+            for name, value in given.items()
+        }
+    )
+    assert (found.collector("traces"), found.collector("metrics")) == (traces, metrics)
+
+
+def test_the_headers_of_a_signal_stand_in_for_those_of_both() -> None:
+    found = settings(
+        otel_exporter_otlp_headers="Authorization=Basic%20abc==,x-scope=a",
+        otel_exporter_otlp_metrics_headers="api-key=Bearer of it",
+    )
+    assert found.collector_headers("traces") == {"authorization": "Basic abc==", "x-scope": "a"}
+    assert found.collector_headers("metrics") == {"api-key": "Bearer of it"}
+    assert "abc" not in repr(found)
 
 
 @pytest.mark.parametrize("public_key", ["ssh-ed25519 AAAA", "ecdsa-sha2-nistp256 AAAA"])

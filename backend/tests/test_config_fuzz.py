@@ -17,13 +17,15 @@ import httpx
 import jwt
 import psycopg2
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.resources import OTELResourceDetector
 from psycopg2.extensions import make_dsn, parse_dsn
 from starlette.datastructures import Headers
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from src.config import Settings, get_settings
+from src.config import Settings, get_settings, pairs
 from src.main import _middleware
 
 SECRET = "hunter2-" * 5
@@ -51,6 +53,22 @@ GOOD = {
     "FORWARDED_ALLOW_IPS": ["192.0.2.0/24,2001:db8::1", "*"],
     "DEMO_MODE": ["true", "0"],
     "PORT": ["8000"],
+    "OTEL_SDK_DISABLED": ["True", "0"],
+    "OTEL_SERVICE_NAME": ["hunter2-tasks"],
+    "OTEL_RESOURCE_ATTRIBUTES": ["deployment.environment.name=hunter2,team=a%2Cb", "hunter2=caf%C3%A9"],
+    "OTEL_TRACES_SAMPLER": ["traceidratio", "Always_Off"],
+    "OTEL_TRACES_SAMPLER_ARG": ["0.25"],
+    **{f"OTEL_{signal}_EXPORTER": ["otlp", "None"] for signal in ("TRACES", "METRICS")},
+    **{f"OTEL_EXPORTER_OTLP_{one}PROTOCOL": ["http/protobuf"] for one in ("", "TRACES_", "METRICS_")},
+    **{
+        f"OTEL_EXPORTER_OTLP_{one}ENDPOINT": ["https://hunter2.example/otlp/", "http://localhost:4318"]
+        for one in ("", "TRACES_", "METRICS_")
+    },
+    **{
+        f"OTEL_EXPORTER_OTLP_{one}HEADERS": ["authorization=Basic%20hunter2==,X-Scope=hunter2", "api-key=a hunter2"]
+        for one in ("", "TRACES_", "METRICS_")
+    },
+    **{name: ["2000"] for name in ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL")},
     **{name: ["2.5"] for name in ("DB_QUEUE_TIMEOUT", "DB_CONNECT_TIMEOUT", "DB_STATEMENT_TIMEOUT")},
     **{name: ["12"] for name in ("DB_POOL_SIZE", "DB_QUEUE_SIZE", "KEEP_ALIVE_SECONDS", "WEB_CONCURRENCY")},
 }
@@ -208,6 +226,30 @@ def prefix_works(found: Settings, _: str) -> None:
     assert str(url) == f"https://host{found.root_path}/docs"
 
 
+def attributes_work(found: Settings, _: str) -> None:
+    with mock.patch.dict(os.environ, {"OTEL_RESOURCE_ATTRIBUTES": found.otel_resource_attributes or ""}):
+        assert pairs(found.otel_resource_attributes or "") == OTELResourceDetector().detect().attributes
+
+
+def collector_works(found: Settings, _: str) -> None:
+    urls = [httpx.URL(url) for url in map(found.collector, ("traces", "metrics")) if url]
+    assert urls
+    for url in urls:
+        assert url.raw_host
+        assert not url.userinfo
+        assert not url.query
+        assert "//" not in url.path.rstrip("/")
+
+
+def headers_work(found: Settings, _: str) -> None:
+    """They can be sent; a server gets what was meant."""
+    headers = [found.collector_headers(signal) for signal in ("traces", "metrics")]
+    assert any(headers)
+    for sent in headers:
+        prepared = requests.Request("POST", "http://localhost", headers=sent).prepare().headers
+        assert sent.items() <= dict(prepared).items()
+
+
 WORKS: dict[str, Callable[[Settings, str], None]] = {
     "BETTER_AUTH_SECRET": secret_works,
     "NEON_DB_URL": database_works,
@@ -222,6 +264,9 @@ WORKS: dict[str, Callable[[Settings, str], None]] = {
     "HOST": host_works,
     "FORWARDED_ALLOW_IPS": proxies_work,
     "ROOT_PATH": prefix_works,
+    "OTEL_RESOURCE_ATTRIBUTES": attributes_work,
+    **{f"OTEL_EXPORTER_OTLP_{one}ENDPOINT": collector_works for one in ("", "TRACES_", "METRICS_")},
+    **{f"OTEL_EXPORTER_OTLP_{one}HEADERS": headers_work for one in ("", "TRACES_", "METRICS_")},
 }
 
 

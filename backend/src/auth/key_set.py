@@ -34,6 +34,7 @@ class KeySet:
         self._fetching: asyncio.Task[None] | None = None
         self._unsaid: dict[str, Any] | None = None  # of a failed fetch that nobody has needed yet
         self._needed = False
+        self.fetched = self.failed = 0  # attempts, by how they ended
         # Made once: loading the certificate authorities takes some 20 ms of the loop's time.
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT,
@@ -94,8 +95,10 @@ class KeySet:
                 document = await self._download()
             self._keys = usable_keys(document, self._keys)
             self._unsaid, self._needed = None, False
+            self.fetched += 1
             logger.info("signing keys fetched", extra={"keys": len(self._keys)})
         except Exception as error:  # noqa: BLE001  # whatever network and server do, the keys that are here stay
+            self.failed += 1
             self._unsaid = {"reason": _reason(error), "kept": len(self._keys)}
             if self._needed:
                 self._say_failure()

@@ -50,6 +50,7 @@ class TokenVerifier:
         self._keys = keys
         self._rules = ClaimRules(settings.issuer, settings.audiences)
         self._remembered: dict[bytes, _Verified] = {}
+        self.remembered = self.verified = 0  # tokens that were, and those that had to be
 
     def log_sources(self) -> None:
         """Say at start which tokens will be accepted."""
@@ -71,7 +72,9 @@ class TokenVerifier:
         digest = sha256(token.encode()).digest()
         verified = self._remembered.get(digest)
         if verified and verified.expires > time.time() and self._is_current(verified):
+            self.remembered += 1
             return verified.user
+        self.verified += 1
         return self._remember(digest, await self._verify(token)).user
 
     def _is_current(self, verified: _Verified) -> bool:

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from src.errors import AppError, InvalidParameterError
+from src.errors import AppError, InvalidParameterError, UnavailableError
 from src.http.problems import problem, title_of
 from src.log import this_request
 
@@ -20,8 +20,10 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http_error)
 
 
-async def _app_error(_: Request, error: AppError) -> Response:
+async def _app_error(request: Request, error: AppError) -> Response:
     this_request().reason = error.reason
+    if isinstance(error, UnavailableError):
+        request.app.state.unavailable[error.reason] += 1
     errors = error.errors if isinstance(error, InvalidParameterError) else None
     return problem(error.status, error.detail, error.headers, errors)
 

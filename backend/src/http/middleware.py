@@ -81,6 +81,8 @@ def _log_request(scope: Scope, record: RequestRecord, status: int, seconds: floa
             fields["path"] = _printable(scope["path"])
         if record.reason:
             fields["reason"] = record.reason
+        if record.trace_id:
+            fields["trace_id"] = record.trace_id
         logger.log(level, "request", extra=fields)
 
 

@@ -10,8 +10,13 @@ from src.log.destinations import LogFile, StandardError
 from src.log.forms import JsonFormatter, TextFormatter
 from src.log.output import Output
 
-# A line for each request of uvicorn is one too many; httpx and httpcore would log every fetch of keys.
-_TOO_MUCH = ("uvicorn.access", "httpx", "httpcore", "alembic")
+_TOO_MUCH = {
+    # A line for each request of uvicorn is one too many; HTTP clients would log every fetch of keys and every export.
+    **dict.fromkeys(("uvicorn.access", "httpx", "httpcore", "urllib3", "alembic"), "WARNING"),
+    # Of a collector that is away these tell with each export, with its address; `telemetry.py` says it once.
+    "opentelemetry.sdk": "ERROR",
+    "opentelemetry.exporter": "CRITICAL",
+}
 
 
 def configure_logging(settings: Settings) -> None:
@@ -35,7 +40,7 @@ def configure_logging(settings: Settings) -> None:
             "loggers": {
                 # `uvicorn src.main:app` has given them handlers and a form of their own.
                 **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error")},
-                **{name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in _TOO_MUCH},
+                **{name: {"handlers": [], "propagate": True, "level": level} for name, level in _TOO_MUCH.items()},
             },
         }
     )

@@ -1,0 +1,62 @@
+"""A span for each statement of a traced request: its text as it was built, without values, and how it failed.
+
+Made from the engine's events; the instrumentation that OpenTelemetry has for it declares SQLAlchemy below 2.1.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
+from sqlalchemy import Connection, Engine, ExceptionContext, event
+
+_KEY = "span"  # in a connection's `info`; a connection has one statement at a time
+_WRITES = re.compile(r"\b(INSERT) INTO (\w+)|\b(UPDATE) (\w+)|\b(DELETE) FROM (\w+)")
+_READS = re.compile(r"\b(SELECT)\b(?:.*?\bFROM (\w+))?", re.DOTALL)
+
+
+def trace_statements(engine: Engine, tracer: Tracer) -> None:
+    """Listen to an engine; before all others who do, so that the text is what was built and not what is sent."""
+
+    def begin(connection: Connection, _cursor: Any, statement: str, *_context: Any) -> None:
+        # What no request asked for, as at the start, would be a trace of its own each time.
+        if get_current_span().is_recording():
+            operation, summary = summary_of(statement)
+            attributes = {
+                "db.system.name": "postgresql",
+                "db.operation.name": operation,
+                "db.query.summary": summary,
+                "db.query.text": statement,
+            }
+            connection.info[_KEY] = tracer.start_span(summary, kind=SpanKind.CLIENT, attributes=attributes)
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", _end)
+    event.listen(engine, "handle_error", _fail)
+
+
+def _end(connection: Connection, *_context: Any) -> None:
+    if span := connection.info.pop(_KEY, None):
+        span.end()
+
+
+def _fail(context: ExceptionContext) -> None:
+    """End the span with the SQLSTATE, or with what broke the statement off; texts of PostgreSQL quote values."""
+    span = context.connection.info.pop(_KEY, None) if context.connection is not None else None
+    if span is None:
+        return
+    error = context.original_exception
+    sqlstate = getattr(error, "pgcode", None)
+    if sqlstate:
+        span.set_attribute("db.response.status_code", sqlstate)
+    span.set_attribute("error.type", sqlstate or type(error).__name__)
+    span.set_status(StatusCode.ERROR)
+    span.end()
+
+
+@lru_cache(maxsize=256)
+def summary_of(statement: str) -> tuple[str, str]:
+    """Return what a statement does, and to which table: the first that it writes, else the first that it reads."""
+    found = _WRITES.search(statement) or _READS.search(statement)
+    words = [word for word in found.groups() if word] if found else []
+    return (words[0] if words else "OTHER", " ".join(words) or "OTHER")
