@@ -24,8 +24,8 @@ $(READY): backend/requirements-dev.txt
 
 setup: $(READY) ## Make backend/.venv with the pinned requirements (the other targets do it themselves)
 
-run: $(READY) ## Serve http://localhost:8000 with reload, on an embedded PostgreSQL unless .env names another
-	@cd backend && exec $(BIN)/python -m dev.run
+run: $(READY) ## Serve http://localhost:8000 with reload, on an embedded PostgreSQL unless .env names another [OTEL=1: traces]
+	@cd backend && exec $(BIN)/python -m dev.run $(if $(OTEL),--traces)
 
 # Only the USER of the command line is meant, since a login sets one too. It is what was typed, to the letter: neither
 # make (`value`) nor the shell (which finds it in its environment) reads anything into it.

@@ -1,6 +1,7 @@
 """Every way of starting the service reads its settings in the same place, and refuses them in the same words."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 from tests.support import process
 from tests.support.polling import eventually
 from tests.support.postgres_server import free_port
-from tests.support.tokens import SECRET
+from tests.support.tokens import SECRET, bearer, make_token
 
 TOP = Path(__file__).resolve().parents[2]
 COMPLETE = {"NEON_DB_URL": "postgresql://nowhere.invalid/none", "BETTER_AUTH_SECRET": SECRET}
@@ -31,6 +32,7 @@ WAYS: dict[str, tuple[list[str], dict[str, str], int | None]] = {
     "python -m uvicorn": (UVICORN, {}, 3),
     "python -m uvicorn, 2 workers": (UVICORN, {"WEB_CONCURRENCY": "2"}, None),
     "make run": ([*MAKE, "run"], {"ENVIRONMENT": "development"}, None),
+    "make run OTEL=1": ([*MAKE, "run", "OTEL=1"], {"ENVIRONMENT": "development"}, None),
     "make token": ([*MAKE, "token", "USER=alice"], {"ENVIRONMENT": "development"}, None),
     "alembic": ([PYTHON, "-m", "alembic", "current"], {}, 3),
 }
@@ -170,6 +172,23 @@ def test_values_with_line_ends_serve(backend: Path, database_url: str, way: str)
         finally:
             popen.send_signal(signal.SIGTERM)
             popen.communicate(timeout=30)
+
+
+def test_make_run_shows_the_trace_of_a_request(backend: Path, database_url: str) -> None:
+    port = free_port()
+    changes = {"NEON_DB_URL": database_url, "PORT": str(port)}
+    headers = bearer(make_token("alice")) | {"X-Request-ID": "the-one"}
+    with start(backend, "make run OTEL=1", changes) as popen:
+        try:
+            eventually(lambda: _answers(f"http://127.0.0.1:{port}/health/ready"), 30, "it is ready")
+            assert httpx.get(f"http://127.0.0.1:{port}/api/alice/tasks", headers=headers).is_success
+        finally:
+            popen.send_signal(signal.SIGTERM)
+            output, _ = popen.communicate(timeout=30)
+    lines = iter(output.splitlines())
+    root = next(line for line in lines if "request the-one" in line)
+    assert re.match(r"GET /api/\{user_id\}/tasks 200 +\d+\.\d\d ms  request the-one, trace [0-9a-f]{32}$", root)
+    assert re.match(r"  SELECT tasks +\d+\.\d\d ms at \d+\.\d\d$", next(lines))
 
 
 def _answers(url: str) -> bool:
