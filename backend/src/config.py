@@ -296,6 +296,7 @@ class Settings(OpenTelemetrySettings):
         "127.0.0.1", description="proxies whose X-Forwarded-* headers count; `*` = any"
     )
     keep_alive_seconds: int = Field(75, ge=1, le=3600, description="seconds that a client's idle connection lives")
+    server_timing: bool = Field(False, description="answers say how long they took, by Server-Timing")
     demo_mode: bool = Field(False, description="anybody may get a token for a new demo user")
     web_concurrency: int = Field(1, ge=1, le=64, description="worker processes")
 

@@ -18,6 +18,8 @@ from src.errors import Unavailable
 from src.http.body_limit import BodyLimit
 from src.http.error_handlers import add_error_handlers
 from src.http.middleware import FaultBarrier, ProblemCORS, Refusals, RequestContext
+from src.http.server_timing import HEADER as SERVER_TIMING
+from src.http.server_timing import ServerTiming
 from src.http.trace_context import TraceContext
 from src.log import configure_logging
 from src.log.metrics import observe
@@ -141,9 +143,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
         allow_origin_regex=settings.cors_origin_regex,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=_REQUEST_HEADERS,
-        expose_headers=_RESPONSE_HEADERS,
+        expose_headers=(*_RESPONSE_HEADERS, SERVER_TIMING) if settings.server_timing else _RESPONSE_HEADERS,
     )
     optional = [Middleware(TraceContext)] if settings.collector("traces") else []
+    optional += [Middleware(ServerTiming)] if settings.server_timing else []
     inner = [Middleware(Refusals), Middleware(FaultBarrier), Middleware(BodyLimit)]
     return [Middleware(RequestContext), *optional, cors, *inner]
 

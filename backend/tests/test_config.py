@@ -327,6 +327,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "KEEP_ALIVE_SECONDS": [("75s", "must be a whole number"), ("0", "must be greater than or equal to 1")],
     "DEMO_MODE": [("hunter2", "must be true or false")],
     "WEB_CONCURRENCY": [("auto", "must be a whole number"), ("'2'", QUOTES)],
+    "SERVER_TIMING": [("hunter2", "must be true or false")],
     "OTEL_SDK_DISABLED": [("hunter2", "must be true or false")],
     "OTEL_SERVICE_NAME": [("'hunter2'", QUOTES), ("${hunter2}", REFERENCE)],
     "OTEL_RESOURCE_ATTRIBUTES": [

@@ -52,6 +52,7 @@ GOOD = {
     "ROOT_PATH": ["/hunter2/v1"],
     "FORWARDED_ALLOW_IPS": ["192.0.2.0/24,2001:db8::1", "*"],
     "DEMO_MODE": ["true", "0"],
+    "SERVER_TIMING": ["true", "0"],
     "PORT": ["8000"],
     "OTEL_SDK_DISABLED": ["True", "0"],
     "OTEL_SERVICE_NAME": ["hunter2-tasks"],
