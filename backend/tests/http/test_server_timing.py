@@ -78,7 +78,7 @@ def test_a_fault_of_ours_says_it_too(timed: httpx.Client, monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("what went wrong")
 
-    monkeypatch.setattr("src.http.conditions.Answer.list", fail)
+    monkeypatch.setattr("src.routes.tasks.answer_list", fail)
     answer = timed.get(TASKS)
     assert answer.status_code == 500
     assert times(answer)[1] > 0
