@@ -25,7 +25,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from src.http.origins import bare_origin, base_url, frame_ancestor, origin_of, origin_pattern
-from src.postgres.conninfo import checked
+from src.postgres.conninfo import addressed, checked
 
 MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
 PLACEHOLDER = "change-me"
@@ -358,6 +358,20 @@ class Settings(OpenTelemetrySettings):
         if not self.neon_db_url:
             raise ValueError("NEON_DB_URL is empty: set it, or start the service with `make run`")
         return checked(self.neon_db_url.get_secret_value())
+
+    def shown(self) -> dict[str, object]:
+        """Return what a log may have of each setting, by its name: of a secret only whether there is one."""
+        shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
+        if self.neon_db_url:
+            shown["neon_db_url"] = addressed(self.neon_db_url.get_secret_value())
+        return shown
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, SecretStr | Path):
+        return str(value)  # a secret's is asterisks
+    # A query may have a key in it.
+    return re.sub(r"(?<=\?).*", "**********", value) if isinstance(value, str) and "://" in value else value
 
 
 def weak(secret: str) -> bool:

@@ -39,6 +39,7 @@ from src.postgres.connecting import Connector
 from src.postgres.dialect import DRIVER, is_stale
 from src.postgres.faults import had_no_effect, judge, translated
 from src.postgres.limit import Limit
+from src.postgres.presence import Presence, sqlstate
 from src.postgres.spans import trace_statements
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,11 @@ _READ_ONLY = (logging.WARNING, "database read-only")
 _WRITABLE = (logging.INFO, "database writable")
 
 
-def create_engine(settings: Settings, tracer: Tracer | None = None) -> AsyncEngine:
-    """Return the engine; nothing is connected yet. With a tracer, each statement of a traced request is a span."""
+def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None = None) -> AsyncEngine:
+    """Return the engine; nothing is connected yet.
+
+    `presence` is told what becomes of connections. With a tracer, each statement of a traced request is a span.
+    """
     engine = create_async_engine(
         f"postgresql+{DRIVER}://",
         isolation_level="AUTOCOMMIT",
@@ -71,36 +75,39 @@ def create_engine(settings: Settings, tracer: Tracer | None = None) -> AsyncEngi
     )
     connector = Connector(settings.database_url, settings.db_connect_timeout)
     events = engine.sync_engine
-    event.listen(events, "do_connect", lambda *_: _connect(connector))
+    event.listen(events, "do_connect", lambda *_: _connect(connector, presence))
     event.listen(events, "connect", _note)
-    event.listen(events, "checkout", _check)
+    event.listen(events, "checkout", lambda connection, record, _: _check(connection, record, presence))
     if tracer:
         trace_statements(events, tracer)
     event.listen(events, "before_cursor_execute", _limit, retval=True)
     event.listen(events, "handle_error", judge)
+    event.listen(events, "handle_error", presence.judge)
     return engine
 
 
-def _connect(connector: Connector) -> Any:
+def _connect(connector: Connector, presence: Presence) -> Any:
     """Open a connection in the event loop, names and all."""
     _begin()
     try:
-        return await_(connector.connect())
+        connection = await_(connector.connect())
     except (OSError, psycopg2.Error) as error:
-        # The driver's text may hold the host and the user; its class says enough.
-        logger.warning("database unreachable", extra={"reason": type(error).__name__})
+        presence.unreachable(error)
         raise
+    presence.opened()
+    return connection
 
 
 def _note(_connection: Any, record: Any) -> None:
     record.info.update(opened=asyncio.get_running_loop().time(), new=True)
 
 
-def _check(connection: Any, record: Any, _proxy: Any) -> None:
+def _check(connection: Any, record: Any, presence: Presence) -> None:
     """Notice without a round trip that the server has hung up; SQLAlchemy then opens another connection."""
     _begin()
     # A new one is taken as it is: after two that are refused here, SQLAlchemy would not try a third.
     if not record.info.pop("new", False) and is_stale(connection):
+        presence.stale()
         raise DisconnectionError
 
 
@@ -121,7 +128,8 @@ class Database:
     """The engine and the sessions of one process."""
 
     def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
-        self.engine = create_engine(settings, tracer)
+        self._presence = Presence()
+        self.engine = create_engine(settings, self._presence, tracer)
         self.sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, autoflush=False)
         self._queue_seconds = settings.db_queue_timeout
         self._statement_seconds = settings.db_statement_timeout
@@ -197,7 +205,9 @@ class Database:
             except (OSError, PoolTimeoutError, DBAPIError) as error:  # TimeoutError is an OSError
                 failure = translated(error)
                 self.timed_out += isinstance(error, PoolTimeoutError)
+                this_request().sqlstate = sqlstate(error)
             else:
+                self._presence.answered()
                 if not repeatable:
                     self._note_writes(refused=False)
                 return result

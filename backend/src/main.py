@@ -1,6 +1,7 @@
 """The application, put together. Importing this opens no connection; `app` at the end is what servers run."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from src.http.middleware import FaultBarrier, ProblemCORS, Refusals, RequestCont
 from src.http.server_timing import HEADER as SERVER_TIMING
 from src.http.server_timing import ServerTiming
 from src.http.trace_context import TraceContext
-from src.log import configure_logging
+from src.log import Traffic, configure_logging
 from src.log.metrics import observe
 from src.openapi.document import add_openapi
 from src.routes import docs, health, tasks
@@ -29,6 +30,8 @@ from src.routes import docs, health, tasks
 if TYPE_CHECKING:
     from src.auth.key_set import KeySet
     from src.log.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
 
 VERSION = "1.0.0"
 
@@ -47,6 +50,7 @@ _RESPONSE_HEADERS = (
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Own what needs a running event loop: connections and signing keys. Waits for neither."""
     settings: Settings = app.state.settings
+    logger.info("starting", extra={"version": VERSION, **settings.shown()})
     keys = _key_set(settings.jwks_url) if settings.jwks_url else None
     telemetry: Telemetry | None = app.state.telemetry
     app.state.database = database = Database(settings, telemetry.tracer if telemetry else None)
@@ -60,6 +64,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         telemetry.start()
     purging = asyncio.create_task(purge_hourly(database)) if settings.demo_mode else None
     yield
+    traffic: Traffic = app.state.traffic
+    logger.info("stopping", extra={"unfinished_requests": traffic.under_way + traffic.broken_off})
     if purging:
         purging.cancel()
         with suppress(asyncio.CancelledError):
@@ -69,6 +75,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await database.close()
     if telemetry:
         await telemetry.close()
+    logger.info("stopped")
 
 
 def _key_set(url: str) -> "KeySet":
@@ -115,16 +122,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     configure_logging(settings)
     telemetry = _telemetry(settings)
+    traffic = Traffic()
     app = FastAPI(
         telemetry=_native(settings, telemetry),
         title="Tasks API",
         version=VERSION,
         lifespan=lifespan,
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, traffic),
         openapi_url=None,  # routes/docs.py serves the document and the page
         redirect_slashes=False,  # behind a proxy the redirect would leave https and drop the token
     )
-    app.state.settings, app.state.telemetry = settings, telemetry
+    app.state.settings, app.state.telemetry, app.state.traffic = settings, telemetry, traffic
     app.state.unavailable = dict.fromkeys(Unavailable, 0)
     for router in (tasks.router, health.router, docs.router):
         app.include_router(router)
@@ -135,7 +143,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _middleware(settings: Settings, traffic: Traffic) -> list[Middleware]:
     """From the outside in; `http/middleware.py` says why in this order."""
     cors = Middleware(
         ProblemCORS,
@@ -145,10 +153,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
         allow_headers=_REQUEST_HEADERS,
         expose_headers=(*_RESPONSE_HEADERS, SERVER_TIMING) if settings.server_timing else _RESPONSE_HEADERS,
     )
+    around = Middleware(RequestContext, traffic=traffic)
     optional = [Middleware(TraceContext)] if settings.collector("traces") else []
     optional += [Middleware(ServerTiming)] if settings.server_timing else []
-    inner = [Middleware(Refusals), Middleware(FaultBarrier), Middleware(BodyLimit)]
-    return [Middleware(RequestContext), *optional, cors, *inner]
+    return [around, *optional, cors, Middleware(Refusals), Middleware(FaultBarrier), Middleware(BodyLimit)]
 
 
 app = create_app()

@@ -4,6 +4,7 @@ Outermost first: `RequestContext`, `ProblemCORS`, `Refusals`, `FaultBarrier`, `B
 every response has an id and CORS headers, those that no route made included.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.http.problems import problem
-from src.log import RequestRecord, current_request, new_request_id
+from src.log import RequestRecord, Traffic, current_request, new_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,9 @@ _QUIET = frozenset({"/health", "/health/ready"})  # probes would flood the log
 class RequestContext:
     """Gives each request an id (the client's own, if sane) and one log line."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
         self.app = app
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application; the id is in the log, in the response and in problem bodies."""
@@ -46,9 +48,14 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", record.id.encode())]
             await send(message)
 
+        self._traffic.under_way += 1
         try:
             await self.app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            self._traffic.broken_off += 1
+            raise
         finally:
+            self._traffic.under_way -= 1
             _log_request(scope, record, status, time.perf_counter() - started)
 
 
@@ -79,11 +86,13 @@ def _log_request(scope: Scope, record: RequestRecord, status: int, seconds: floa
         }
         if route is None:
             fields["path"] = _printable(scope["path"])
-        if record.reason:
-            fields["reason"] = record.reason
-        if record.trace_id:
-            fields["trace_id"] = record.trace_id
-        logger.log(level, "request", extra=fields)
+        logger.log(level, "request", extra=fields | _rare(record))
+
+
+def _rare(record: RequestRecord) -> dict[str, str]:
+    """Return what most lines are without."""
+    rare = {"reason": record.reason, "sqlstate": record.sqlstate, "trace_id": record.trace_id}
+    return {name: value for name, value in rare.items() if value}
 
 
 def _printable(path: str) -> str:

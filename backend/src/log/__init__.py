@@ -8,6 +8,6 @@ database URLs are never given. May import `config` and `errors`.
 """
 
 from src.log.configuring import configure_logging
-from src.log.request import RequestRecord, current_request, new_request_id, this_request
+from src.log.request import RequestRecord, Traffic, current_request, new_request_id, this_request
 
-__all__ = ["RequestRecord", "configure_logging", "current_request", "new_request_id", "this_request"]
+__all__ = ["RequestRecord", "Traffic", "configure_logging", "current_request", "new_request_id", "this_request"]

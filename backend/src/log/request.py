@@ -24,6 +24,15 @@ class RequestRecord:
     auth_seconds: float = 0.0
     db_seconds: float = 0.0  # of all operations, their waits for a connection included
     trace_id: str | None = None
+    sqlstate: str | None = None  # of the error that ended an operation
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The requests of one application: how many are under way, and how many were broken off, as at its end."""
+
+    under_way: int = 0
+    broken_off: int = 0
 
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)

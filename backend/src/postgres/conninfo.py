@@ -1,7 +1,6 @@
 """Connection strings, read completely: what libpq cannot parse, or would refuse at every connection, is refused here.
 
 libpq's own complaints quote the string, and with it the password; those of this module never do.
-
 """
 
 import ipaddress
@@ -63,6 +62,16 @@ def checked(url: str) -> str:
     _check_values(given)
     _check_encryption(given)
     return f"postgresql://{rest}"
+
+
+def addressed(url: str) -> str:
+    """Return the servers and the database that a checked URL names, and nothing else of it: `host:5432/tasks`."""
+    given = _parsed(checked(url))
+    hosts = (given.get("host") or given.get("hostaddr") or "").split(",")
+    ports = given.get("port", "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    servers = (f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True))
+    return f"{','.join(servers)}/{given.get('dbname', '')}"
 
 
 def _parsed(url: str) -> dict[str, str]:

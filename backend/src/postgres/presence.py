@@ -1,0 +1,81 @@
+"""Whether the database is there, said once whenever that changes: a failure for each request makes no flood of lines.
+
+Requests say for themselves how they ended; these lines say from when to when, and why.
+"""
+
+import logging
+import time
+from enum import Enum, auto
+from typing import Any
+
+import psycopg2
+from sqlalchemy import ExceptionContext
+
+logger = logging.getLogger(__name__)
+
+_DOUBT_SECONDS = 5.0  # while some connections are served and others refused, as at the limit of their number
+
+
+class _State(Enum):
+    NEVER = auto()  # since the start
+    HERE = auto()
+    LOST = auto()  # a connection has ended; the next one may succeed at once
+    UNREACHABLE = auto()  # that one was refused or never answered
+
+
+class Presence:
+    """The database, as one process sees it."""
+
+    def __init__(self) -> None:
+        self._state = _State.NEVER
+        self._since = 0.0  # it was there, and is not; 0 where it never was
+
+    def answered(self) -> None:
+        """Note that an operation has succeeded; with every one of them."""
+        if self._state is _State.HERE:
+            return
+        if self._state is _State.LOST or time.monotonic() - self._since > _DOUBT_SECONDS:
+            self.opened()
+
+    def opened(self) -> None:
+        """Note that a connection was opened."""
+        if self._state is _State.HERE:
+            return
+        if self._since:
+            logger.info("database recovered", extra={"seconds": round(time.monotonic() - self._since, 3)})
+        else:
+            logger.info("database connected")
+        self._state, self._since = _State.HERE, 0.0
+
+    def unreachable(self, error: Exception) -> None:
+        """Note that no connection could be opened. The driver's text may hold host and user; the class says enough."""
+        if self._state is not _State.UNREACHABLE:
+            logger.warning("database unreachable", extra={"reason": type(error).__name__, "sqlstate": sqlstate(error)})
+        self._leave(_State.UNREACHABLE)
+
+    def stale(self) -> None:
+        """Note that the server has ended a connection that was idle, as one does that goes to sleep."""
+        self._lose(logging.INFO, "closed while idle", None)
+
+    def judge(self, context: ExceptionContext) -> None:
+        """Note the end of a connection by an error; to be asked after all who decide whether it is one."""
+        error = context.original_exception
+        if context.is_disconnect:
+            answered = isinstance(error, psycopg2.Error)
+            self._lose(logging.WARNING, type(error).__name__ if answered else "no answer in time", sqlstate(error))
+
+    def _lose(self, level: int, reason: str, code: str | None) -> None:
+        if self._state is _State.HERE:
+            logger.log(level, "database lost", extra={"reason": reason, "sqlstate": code})
+            self._leave(_State.LOST)
+
+    def _leave(self, state: _State) -> None:
+        if self._state is _State.HERE:
+            self._since = time.monotonic()
+        self._state = state
+
+
+def sqlstate(error: Any) -> str | None:
+    """Return what PostgreSQL calls an error of the driver, or of SQLAlchemy; None where it has not said anything."""
+    code: str | None = getattr(getattr(error, "orig", error), "pgcode", None)
+    return code
