@@ -370,8 +370,8 @@ class Settings(OpenTelemetrySettings):
 def _shown(value: object) -> object:
     if isinstance(value, SecretStr | Path):
         return str(value)  # a secret's is asterisks
-    # A query may have a key in it.
-    return re.sub(r"(?<=\?).*", "**********", value) if isinstance(value, str) and "://" in value else value
+    # Of a URL the host: before it a password may stand, behind it the key of a collector.
+    return re.sub(r"://(?:[^/?#]*@)?([^/?#]*).*", r"://\1", value) if isinstance(value, str) else value
 
 
 def weak(secret: str) -> bool:

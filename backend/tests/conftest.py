@@ -17,11 +17,26 @@ import psycopg2
 import pytest
 
 from dev import postgres
+from tests.support import canaries
 from tests.support.polling import eventually
 from tests.support.server import Service, serve, settings_for
 from tests.support.tokens import bearer, make_token
 
 TLS = ssl.create_default_context()  # never used, but each httpx.Client would spend 50 ms on one of its own
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Look through what a test, and the service in its process, has printed."""
+    for name, text in report.sections:
+        canaries.look(f"{report.nodeid}, {name}", text)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_private_in_any_output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the run if a secret, a token, a password or what somebody wrote has come out anywhere."""
+    yield
+    canaries.look_at_logs(tmp_path_factory.getbasetemp())
+    assert not canaries.found, "\n".join(canaries.found)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +46,8 @@ def server_url() -> Iterator[str]:
         yield url
         return
     with tempfile.TemporaryDirectory(prefix="tasks-test-") as folder, postgres.running(Path(folder) / "data") as url:
-        yield url
+        # Which asks for no password; so nothing but its appearance in an output can show this one.
+        yield url.replace("postgres:@", f"postgres:{canaries.PASSWORD}@", 1)
 
 
 @pytest.fixture(scope="session")

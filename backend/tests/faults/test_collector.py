@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import StartService
+from tests.support import canaries
 from tests.support.chaos import Proxy
 from tests.support.collector import Collector, collecting
 from tests.support.polling import eventually
@@ -155,7 +156,7 @@ def test_the_end_takes_at_most_ten_seconds_with_a_request_under_way(
     for _ in range(100):
         assert httpx.get(f"{service.url}{TASKS}", headers=ALICE).is_success
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as client:
-        head, _, body = rendered("POST", TASKS, make_token("alice"), {"title": "under way"}).partition(b"\r\n\r\n")
+        head, _, body = rendered("POST", TASKS, make_token("alice"), {"title": canaries.TITLE}).partition(b"\r\n\r\n")
         client.sendall(head + b"\r\n\r\n" + body[:5])
         time.sleep(0.3)
         started = time.monotonic()

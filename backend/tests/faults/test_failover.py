@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import StartService
+from tests.support import canaries
 from tests.support.chaos import proxy_to
 from tests.support.crowd import Crowd, crowd
 from tests.support.polling import eventually
@@ -76,7 +77,12 @@ def pair() -> Iterator[Pair]:
 
 
 def creates(service: ServiceProcess) -> bool:
-    reply = httpx.post(f"{service.url}/api/alice/tasks", headers=ALICE, json={"title": "a"}, timeout=30)
+    reply = httpx.post(
+        f"{service.url}/api/alice/tasks",
+        headers=ALICE,
+        json={"title": canaries.TITLE, "description": canaries.DESCRIPTION},
+        timeout=30,
+    )
     assert reply.status_code in {201, 503}, reply.text
     return reply.status_code == 201
 

@@ -10,6 +10,7 @@ import pytest
 
 from src.server.http_guard import HEAD_SECONDS, MAX_PIPELINED
 from tests.faults.conftest import SHARED, StartService
+from tests.support import canaries
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
 from tests.support.processes import POOL, ServiceProcess
@@ -196,7 +197,7 @@ async def _leavers(port: int) -> None:
         await asyncio.sleep(after)
         writer.transport.abort()
 
-    create = rendered("POST", "/api/alice/tasks", TOKEN, {"title": "left"})
+    create = rendered("POST", "/api/alice/tasks", TOKEN, {"title": canaries.TITLE})
     read = rendered("GET", "/api/alice/tasks", TOKEN)
     work: list[Awaitable[None]] = []
     for number in range(200):

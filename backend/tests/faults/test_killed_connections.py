@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import SHARED, StartService
+from tests.support import canaries
 from tests.support.crowd import crowd
 from tests.support.postgres_server import Postgres
 from tests.support.processes import ServiceProcess
@@ -16,9 +17,9 @@ USER = "/api/alice"
 REQUESTS = {
     "list": ("GET", "/tasks", None),
     "read": ("GET", "/tasks/{id}", None),
-    "create": ("POST", "/tasks", {"title": "b"}),
-    "create once": ("POST", "/tasks", {"title": "c"}),
-    "update": ("PUT", "/tasks/{id}", {"title": "d"}),
+    "create": ("POST", "/tasks", {"title": canaries.TITLE, "description": canaries.DESCRIPTION}),
+    "create once": ("POST", "/tasks", {"title": canaries.TITLE}),
+    "update": ("PUT", "/tasks/{id}", {"description": canaries.DESCRIPTION}),
     "toggle": ("PATCH", "/tasks/{id}/complete", None),
     "delete": ("DELETE", "/tasks/{id}", None),
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 
 from tests.faults.conftest import SHARED, StartService
+from tests.support import canaries
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
 from tests.support.processes import POOL, ServiceProcess
@@ -20,7 +21,7 @@ TOKEN = make_token("alice", ttl=3600)
 async def _timed(port: int) -> tuple[int, float]:
     started = time.monotonic()
     wire = Wire(port)
-    reply = await wire.request("POST", "/api/alice/tasks", TOKEN, {"title": "locked out"})
+    reply = await wire.request("POST", "/api/alice/tasks", TOKEN, {"title": canaries.TITLE})
     await wire.close()
     return reply.status, time.monotonic() - started
 
@@ -58,7 +59,7 @@ def test_a_locked_table_is_503_and_leaves_no_statement_behind(
         settled(POOL + 1, SHARED)  # the holder's besides
     reply = httpx.get(f"{service.url}/api/alice/tasks", headers={"Authorization": f"Bearer {TOKEN}"})
     assert reply.status_code == 200
-    assert not [task for task in reply.json() if task["title"] == "locked out"]
+    assert not [task for task in reply.json() if task["title"] == canaries.TITLE]
 
 
 def test_deadlines_that_pass_all_at_once_leave_no_statement_behind(

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import SHARED, StartService
+from tests.support import canaries
 from tests.support.chaos import Proxy
 from tests.support.crowd import crowd
 from tests.support.health import HealthWatch
@@ -24,7 +25,12 @@ def tasks_of(service: ServiceProcess) -> httpx.Response:
 
 
 def create(service: ServiceProcess) -> httpx.Response:
-    return httpx.post(f"{service.url}/api/alice/tasks", headers=HEADERS, json={"title": "a"}, timeout=30)
+    return httpx.post(
+        f"{service.url}/api/alice/tasks",
+        headers=HEADERS,
+        json={"title": canaries.TITLE, "description": canaries.DESCRIPTION},
+        timeout=30,
+    )
 
 
 def assert_refused(reply: httpx.Response) -> None:

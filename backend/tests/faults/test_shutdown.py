@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import StartService
+from tests.support import canaries
 from tests.support.crowd import Crowd
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
@@ -60,7 +61,7 @@ def test_a_request_under_way_is_answered_and_new_ones_are_not_taken(
     with postgres.connected(database, autocommit=False) as holder:
         holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
         with socket.create_connection(("127.0.0.1", service.port), timeout=20) as client:
-            client.sendall(rendered("POST", "/api/alice/tasks", make_token("alice"), {"title": "under way"}))
+            client.sendall(rendered("POST", "/api/alice/tasks", make_token("alice"), {"title": canaries.TITLE}))
             eventually(lambda: postgres.waiting(database), 10, "the statement waits for the lock")
             service.signal(signal.SIGTERM)
             eventually(lambda: _refuses(service.port), 5, "new connections are refused")
@@ -69,7 +70,7 @@ def test_a_request_under_way_is_answered_and_new_ones_are_not_taken(
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert b"connection: close" in answer
     assert service.process.wait(10) == 0
-    assert postgres.execute("SELECT title FROM tasks", database) == [("under way",)]
+    assert postgres.execute("SELECT title FROM tasks", database) == [(canaries.TITLE,)]
 
 
 @BOTH

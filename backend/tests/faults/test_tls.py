@@ -16,7 +16,7 @@ from src.errors import DatabaseUnavailableError
 from src.postgres.connecting import Connector
 from tests.faults.conftest import StartService
 from tests.faults.test_data_layer import ECHO, SLOW, gone, run
-from tests.support import certificates
+from tests.support import canaries, certificates
 from tests.support.certificates import Files
 from tests.support.postgres_server import Postgres
 from tests.support.tls_front import TlsFront, tls_front
@@ -43,7 +43,7 @@ def test_the_service_over_tls(
     service.wait_ready()
     with httpx.Client(base_url=service.url + "/api/alice", headers=bearer(make_token("alice"))) as client:
         for _ in range(50):
-            assert client.post("/tasks", json={"title": "a", "description": "b" * 1000}).status_code == 201
+            assert client.post("/tasks", json={"title": canaries.TITLE, "description": "b" * 1000}).status_code == 201
         assert len(client.get("/tasks").json()) == 50
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.support import canaries
+
 Attributes = dict[str, Any]
 
 
@@ -137,7 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.server.status == 200:
-            self.server.take(self.path, gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+            sent = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+            canaries.look(f"a collector, {self.path}", sent.decode(errors="replace"))
+            self.server.take(self.path, sent)
         self.send_response(self.server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.support import canaries
 from tests.support.tokens import make_token
 from tests.support.wire import ORIGIN, CutError, Reply, Wire
 
@@ -92,8 +93,8 @@ class Client:
         return reply if reply.status < 300 else None
 
     async def _create(self, _: int) -> None:
-        title = uuid.uuid4().hex
-        key = {"Idempotency_Key": title} if self._random.random() < 0.3 else {}
+        title = f"{canaries.TITLE} {uuid.uuid4().hex}"
+        key = {"Idempotency_Key": title.rpartition(" ")[2]} if self._random.random() < 0.3 else {}
         reply = await self._send("POST", "", {"title": title}, **key)
         if reply is None and key:
             reply = await self._send("POST", "", {"title": title}, **key)

