@@ -36,8 +36,8 @@ token: export TOKEN_USER := $(if $(filter override,$(origin USER)),$(USER))
 token: $(READY) ## Print a development token and a request that uses it: make token USER=alice [BARE=1]
 	@cd backend && $(BIN)/python -m dev.token $(if $(BARE),--bare) -- "$$TOKEN_USER"
 
-test: $(READY) ## Run the tests on a PostgreSQL of their own (TEST_DATABASE_URL names another)
-	cd backend && $(BIN)/python -m pytest --cov --cov-report=term
+test: $(READY) ## Run the tests on a PostgreSQL of their own (TEST_DATABASE_URL names another; TESTS=tests/http only those)
+	cd backend && $(BIN)/python -m pytest $(if $(TESTS),--no-cov $(TESTS),--cov --cov-report=term)
 
 lint: $(READY) ## Check style, types and who imports whom
 	cd backend && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && \
