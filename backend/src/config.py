@@ -264,9 +264,7 @@ class Settings(OpenTelemetrySettings):
 
     model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    environment: Environment = Field(
-        "production", description="`development` allows placeholder secrets and readable logs"
-    )
+    environment: Environment = Field("production", description="`development` allows placeholder secrets")
     better_auth_secret: Secret | None = Field(None, description="shared secret that verifies HS256 tokens")
     better_auth_url: BaseUrl | None = Field(None, description="Better Auth's base URL: issuer, audience and JWKS")
     better_auth_jwks_url: KeySetUrl | None = Field(None, description="where the JWKS is, if not below that")

@@ -286,7 +286,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     ],
     "BETTER_AUTH_AUDIENCE": [("one hunter2", WORD), ("one;hunter2", WORD), ("http:/hunter2", URL)],
     "LOG_LEVEL": [("hunter2", "must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"), ("'info'", QUOTES)],
-    "LOG_FORMAT": [("hunter2", "must be 'text' or 'json'")],
+    "LOG_FORMAT": [("hunter2", "must be 'auto', 'text' or 'json'")],
     "ENVIRONMENT": [("hunter2", "must be 'development' or 'production'"), ("production # x", COMMENT)],
     "LOG_FILE": [
         ("/no-such-folder/hunter2.log", "must be a file that can be written to, in a folder that exists"),

@@ -46,7 +46,7 @@ GOOD = {
     "CORS_ORIGIN_REGEX": [r"https://hunter2-[a-z0-9-]+\.example\.com", r"https?://.*\.hunter2\.example(:\d+)?"],
     "FRAME_ANCESTORS": ["'self',https://*.hunter2.example", "http://localhost:*"],
     "LOG_LEVEL": ["info", "WARNING"],
-    "LOG_FORMAT": ["json", "Text"],
+    "LOG_FORMAT": ["json", "Text", "auto"],
     "LOG_FILE": ["hunter2.log", "folder/hunter2.log"],
     "HOST": ["127.0.0.1", "0.0.0.0", "::1"],
     "ROOT_PATH": ["/hunter2/v1"],
