@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dev import postgres as _wheel  # noqa: F401  # first, because it imports the wheel without its warning
-from tests.support.pooler import pooler, program
+from tests.support.pooler import pooler
 from tests.support.postgres_server import running
+from tests.support.programs import program
 
 
 class OnDatabase:
@@ -23,7 +24,7 @@ class OnDatabase:
 
 def main(arguments: list[str]) -> int:
     """Run pytest; the faults have servers of their own, and are left out."""
-    executable = program()
+    executable = program("pgbouncer")
     if executable is None:
         print("SKIPPED: PgBouncer is not installed, and cannot be (that takes root and apt-get).")
         return 0

@@ -9,15 +9,16 @@ from tests.faults.conftest import StartService
 from tests.faults.test_outages import assert_refused, create
 from tests.support.crowd import crowd
 from tests.support.polling import eventually
-from tests.support.pooler import pooler, program
+from tests.support.pooler import pooler
 from tests.support.postgres_server import Postgres
+from tests.support.programs import program
 
 pytestmark = pytest.mark.stress
 
 
 @pytest.fixture
 def pooled_url(postgres: Postgres, database: str) -> Iterator[str]:
-    executable = program()
+    executable = program("pgbouncer")
     if executable is None:
         pytest.skip("PgBouncer is not installed, and cannot be (that takes root and apt-get)")
     with pooler(executable, postgres) as port:

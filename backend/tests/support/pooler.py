@@ -1,7 +1,5 @@
 """PgBouncer in transaction mode before a PostgreSQL, as behind Neon's `-pooler` host names."""
 
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -24,22 +22,6 @@ pool_mode = transaction
 max_client_conn = 500
 default_pool_size = 20
 """
-
-
-def program() -> str | None:
-    """Find PgBouncer; as root on Debian, install it where it is missing."""
-    found = _find()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "pgbouncer"]):
-            subprocess.run(command, check=False, env=environment, timeout=300, **quiet)
-        found = _find()
-    return found
-
-
-def _find() -> str | None:
-    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager
