@@ -26,6 +26,7 @@ from starlette.datastructures import Headers
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from src.config import Settings, get_settings, pairs
+from src.log import Traffic
 from src.main import _middleware
 
 SECRET = "hunter2-" * 5
@@ -145,7 +146,7 @@ def words(value: str) -> list[str]:
 
 
 def allows(found: Settings, origin: str) -> bool:
-    (cors,) = [middleware for middleware in _middleware(found) if "allow_origins" in middleware.kwargs]
+    (cors,) = [middleware for middleware in _middleware(found, Traffic()) if "allow_origins" in middleware.kwargs]
     asked = Headers({"origin": origin, "access-control-request-method": "GET"})
     response = cors.cls(None, **cors.kwargs).preflight_response(asked)
     return response.headers.get("Access-Control-Allow-Origin") == origin
