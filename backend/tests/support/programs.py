@@ -13,7 +13,9 @@ def program(name: str) -> str | None:
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", name]):
+        patient = ["-o", "DPkg::Lock::Timeout=120"]  # somebody else may be at it
+        install = ["install", "--yes", "--no-install-recommends", name]
+        for command in (["apt-get", *patient, "update"], ["apt-get", *patient, *install]):
             subprocess.run(command, check=False, env=environment, timeout=300, **quiet)
         found = shutil.which(name, path=_PATH)
     return found
