@@ -107,7 +107,7 @@ def _check(connection: Any, record: Any, presence: Presence) -> None:
     _begin()
     # A new one is taken as it is: after two that are refused here, SQLAlchemy would not try a third.
     if not record.info.pop("new", False) and is_stale(connection):
-        presence.stale()
+        presence.stale(record.info["opened"])
         raise DisconnectionError
 
 

@@ -22,7 +22,7 @@ from src.http.middleware import FaultBarrier, ProblemCORS, Refusals, RequestCont
 from src.http.server_timing import HEADER as SERVER_TIMING
 from src.http.server_timing import ServerTiming
 from src.http.trace_context import TraceContext
-from src.log import Traffic, configure_logging
+from src.log import Traffic, configure_logging, finish_logging
 from src.log.metrics import observe
 from src.openapi.document import add_openapi
 from src.routes import docs, health, tasks
@@ -76,6 +76,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if telemetry:
         await telemetry.close()
     logger.info("stopped")
+    finish_logging()
 
 
 def _key_set(url: str) -> "KeySet":

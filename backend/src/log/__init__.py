@@ -7,7 +7,15 @@ the name of an event and fields: `logger.info("task created", extra={"task_id": 
 database URLs are never given. May import `config` and `errors`.
 """
 
-from src.log.configuring import configure_logging
+from src.log.configuring import configure_logging, finish_logging
 from src.log.request import RequestRecord, Traffic, current_request, new_request_id, this_request
 
-__all__ = ["RequestRecord", "Traffic", "configure_logging", "current_request", "new_request_id", "this_request"]
+__all__ = [
+    "RequestRecord",
+    "Traffic",
+    "configure_logging",
+    "current_request",
+    "finish_logging",
+    "new_request_id",
+    "this_request",
+]

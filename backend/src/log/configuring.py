@@ -46,6 +46,13 @@ def configure_logging(settings: Settings) -> None:
     )
 
 
+def finish_logging() -> None:
+    """Have every line written, those to come as well; with the last that the application says."""
+    for handler in logging.root.handlers:
+        if isinstance(handler, Output):
+            handler.finish()
+
+
 def _handler(settings: Settings, destination: StandardError | LogFile) -> dict[str, Any]:
     style = ("text" if destination.terminal else "json") if settings.log_format == "auto" else settings.log_format
     return {"()": Output, "destination": destination, "formatter": style}

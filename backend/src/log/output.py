@@ -28,6 +28,7 @@ class Output(logging.Handler):
         self._destination = destination
         self._queue: SimpleQueue[str | Event | None] = SimpleQueue()
         self._hurry = Event()
+        self._finishing = False
         # Each is counted up by one thread alone, so neither waits for the other: the first two by who logs (the
         # standard library holds the handler's lock), the others by who writes.
         self._taken = self._refused = 0
@@ -46,13 +47,25 @@ class Output(logging.Handler):
         else:
             self._taken += len(line)
             self._queue.put(line)
+            if self._finishing:
+                self.flush()
 
     def flush(self) -> None:
         """Have what is queued written now; wait for it, but not longer than FLUSH_SECONDS."""
         written = Event()
         self._queue.put(written)
         self._hurry.set()
-        written.wait(FLUSH_SECONDS)
+        if not written.wait(FLUSH_SECONDS):
+            self._finishing = False
+
+    def finish(self) -> None:
+        """Flush now, and with every later line, as long as somebody reads them.
+
+        uvicorn ends a process by the signal that it got, right behind its last line; nothing that Python would do at an
+        exit is done then.
+        """
+        self._finishing = True
+        self.flush()
 
     def close(self) -> None:
         """End the thread as soon as what is queued is written; does not wait for it."""

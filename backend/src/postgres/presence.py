@@ -3,6 +3,7 @@
 Requests say for themselves how they ended; these lines say from when to when, and why.
 """
 
+import asyncio
 import logging
 import time
 from enum import Enum, auto
@@ -29,6 +30,7 @@ class Presence:
     def __init__(self) -> None:
         self._state = _State.NEVER
         self._since = 0.0  # it was there, and is not; 0 where it never was
+        self._back = 0.0  # it came, or came back, by the clock of the event loop
 
     def answered(self) -> None:
         """Note that an operation has succeeded; with every one of them."""
@@ -45,7 +47,7 @@ class Presence:
             logger.info("database recovered", extra={"seconds": round(time.monotonic() - self._since, 3)})
         else:
             logger.info("database connected")
-        self._state, self._since = _State.HERE, 0.0
+        self._state, self._since, self._back = _State.HERE, 0.0, asyncio.get_running_loop().time()
 
     def unreachable(self, error: Exception) -> None:
         """Note that no connection could be opened. The driver's text may hold host and user; the class says enough."""
@@ -53,9 +55,13 @@ class Presence:
             logger.warning("database unreachable", extra={"reason": type(error).__name__, "sqlstate": sqlstate(error)})
         self._leave(_State.UNREACHABLE)
 
-    def stale(self) -> None:
-        """Note that the server has ended a connection that was idle, as one does that goes to sleep."""
-        self._lose(logging.INFO, "closed while idle", None)
+    def stale(self, opened: float) -> None:
+        """Note that the server has ended a connection that was idle, as one does that goes to sleep.
+
+        One that was opened before the database came back is a remnant of that loss, not another one.
+        """
+        if opened >= self._back:
+            self._lose(logging.INFO, "closed while idle", None)
 
     def judge(self, context: ExceptionContext) -> None:
         """Note the end of a connection by an error; to be asked after all who decide whether it is one."""

@@ -78,11 +78,13 @@ def test_the_log_says_once_that_a_database_takes_no_writes_and_once_that_it_does
     postgres.hang_up(database)
     assert [post(service, "b").status_code for _ in range(4)] == [503] * 4
     assert len(httpx.get(f"{service.url}/api/alice/tasks", headers=ALICE).json()) == 1
+    eventually(lambda: events(service, "database read-only"), 5, "the log says that it takes no writes")
     assert len(events(service, "database read-only")) == 1
     assert events(service, "database writable") == []
     postgres.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
     postgres.hang_up(database)
     assert [post(service, "c").status_code for _ in range(4)] == [201] * 4
+    eventually(lambda: events(service, "database writable"), 5, "the log says that it takes them again")
     assert len(events(service, "database read-only")) == len(events(service, "database writable")) == 1
 
 

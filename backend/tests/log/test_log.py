@@ -60,6 +60,8 @@ def test_a_fault_is_logged_with_its_trace_and_the_id_that_the_client_has(
 def test_text_is_for_people(tmp_path: Path, log_file: Path) -> None:
     configure_logging(settings_for("postgresql://h/db", log_format="text", log_file=log_file))
     logging.getLogger("src.x").warning("an event", extra={"count": 3})
+    for handler in logging.root.handlers:
+        handler.flush()
     assert "WARNING an event count=3" in log_file.read_text()
 
 

@@ -21,7 +21,10 @@ POOL: int = Settings.model_fields["db_pool_size"].default  # connections of a wo
 class ServiceProcess:
     """One `python -m src`, its workers and its log; from this tree, or another that holds the same parts."""
 
-    def __init__(self, database_url: str, log: Path, *, backend: Path = BACKEND, **settings: object) -> None:
+    def __init__(
+        self, database_url: str, log: Path, *, backend: Path = BACKEND, output: int | None = None, **settings: object
+    ) -> None:
+        """Start it; with `output`, a descriptor, in place of the log: a pipe, or a terminal."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
@@ -30,9 +33,10 @@ class ServiceProcess:
         # Nothing of the machine's own settings; PYTHONWARNINGS would otherwise hide what a deployment shows.
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment |= {name.upper(): str(value) for name, value in given.items()}
-        with log.open("wb") as output:
+        with log.open("wb") as file:
+            out = file.fileno() if output is None else output
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "src"], cwd=backend, env=environment, stdout=output, stderr=output
+                [sys.executable, "-m", "src"], cwd=backend, env=environment, stdout=out, stderr=out
             )
 
     def wait_alive(self, seconds: float = 30) -> None:
