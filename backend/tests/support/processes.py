@@ -10,6 +10,7 @@ import httpx
 import psutil
 
 from src.config import Settings
+from tests.support import canaries
 from tests.support.polling import eventually
 from tests.support.postgres_server import free_port
 from tests.support.tokens import SECRET
@@ -94,6 +95,7 @@ class ServiceProcess:
     def cleanup(self) -> None:
         if self.process.poll() is None:
             self.kill()
+        canaries.look(str(self.log), self.log.read_text(errors="replace"))
         errors = [line for line in self.log.read_text().splitlines() if "Traceback" in line]
         assert not errors, f"the server logged errors: {self.log.read_text()[-4000:]}"
 
