@@ -12,7 +12,7 @@ from typing import Any
 
 from src.log.request import this_request
 
-MAX_LINE = 690  # characters of a line, but for what the service itself has to say at length
+MAX_LINE = 690  # bytes of a line, but for what the service itself has to say at length
 # What clients choose, and how many characters of such a line it may take; shorter than that, nothing is ever cut.
 _CHOSEN = {"method": 16, "path": 160, "user_id": 160, "client": 64}
 _CUT = "..."
@@ -78,7 +78,7 @@ class TextFormatter(logging.Formatter):
         fields = {**_fields(record), "request_id": this_request().id}
         head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:<7} {printable(record.getMessage())}"
         line = head + _named(fields)
-        if len(line) > MAX_LINE:
+        if len(line.encode()) > MAX_LINE:  # A letter may be four bytes; JSON has them all as ASCII.
             line = head + _named(_bounded(fields))
         if record.exc_info:
             lines = self.formatException(record.exc_info).split("\n")

@@ -3,17 +3,22 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from tests.support.jwks import KeyServer, Signer, key_server
+from src.errors import TokenFault
+from tests.support.jwks import KeyServer, Signer, forged, key_server
 from tests.support.polling import eventually
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 
 SIGNER, STRANGER = Signer("the-key"), Signer("the-key", name="of somebody else")
-LONGEST = 700  # characters of a line
+LONGEST = 700  # bytes of a line
+PIECE = 12  # characters of a token that no line may have
 Token = Callable[[KeyServer], str]
 
 
@@ -23,10 +28,11 @@ def auth() -> Iterator[KeyServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def service(auth: KeyServer, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    log = tmp_path_factory.mktemp("reasons") / "service.log"
-    process = ServiceProcess(database_url, log, better_auth_url=auth.url, log_level="INFO", log_format="json")
+@contextmanager
+def running(auth: KeyServer, database_url: str, log: Path, log_format: str) -> Iterator[ServiceProcess]:
+    process = ServiceProcess(
+        database_url, log, better_auth_url=auth.url, log_level="INFO", log_format=log_format, forwarded_allow_ips="*"
+    )
     try:
         process.wait_ready()
         yield process
@@ -34,11 +40,17 @@ def service(auth: KeyServer, database_url: str, tmp_path_factory: pytest.TempPat
         process.cleanup()
 
 
+@pytest.fixture(scope="module")
+def service(auth: KeyServer, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with running(auth, database_url, tmp_path_factory.mktemp("reasons") / "service.log", "json") as process:
+        yield process
+
+
 def lines_of(service: ServiceProcess, request_id: str) -> list[str]:
     """Return the lines of a request, once the one that ends it is there, and a moment later."""
 
     def lines() -> list[str]:
-        own = [line for line in service.log.read_text().splitlines() if f'"{request_id}"' in line]
+        own = [line for line in service.log.read_text().splitlines() if request_id in line]
         # A fetch of keys, at most one in 5 s, is a line of its own, by whichever request it was caused.
         return [line for line in own if '"src.auth.key_set"' not in line]
 
@@ -47,17 +59,25 @@ def lines_of(service: ServiceProcess, request_id: str) -> list[str]:
     return lines()
 
 
+def pieces(text: str) -> set[str]:
+    return {text[start : start + PIECE] for start in range(len(text) - PIECE + 1)}
+
+
 def refused(service: ServiceProcess, token: str, status: int = 401, user: str = "alice") -> dict[str, object]:
     """Send a token, and return the request's one line."""
     answer = httpx.get(f"{service.url}/api/{user}/tasks", headers=bearer(token), timeout=30)
     assert answer.status_code == status
     (line,) = lines_of(service, answer.headers["x-request-id"])
-    assert len(line) < LONGEST
-    assert all(part not in line for part in token.split(".") if len(part) > 20)
+    assert len(line.encode()) < LONGEST
+    everything = service.log.read_text()
+    assert token not in everything
+    assert pieces(token).isdisjoint(pieces(everything))
     said: dict[str, object] = json.loads(line)
     assert (said["event"], said["status"]) == ("request", status)
     return said
 
+
+LONG = "".join(f"{number:06}" for number in range(3700))  # which makes a token of some 30 KB
 
 OF_THE_KEY: dict[str, tuple[Token, str]] = {
     "expired": (lambda auth: auth.token(SIGNER, exp=time.time() - 60), "expired"),
@@ -68,6 +88,10 @@ OF_THE_KEY: dict[str, tuple[Token, str]] = {
     "audience": (lambda auth: auth.token(SIGNER, aud="https://evil.example"), "audience"),
     "no sub": (lambda auth: auth.token(SIGNER, sub=None), "missing sub"),
     "no exp": (lambda auth: auth.token(SIGNER, exp=None), "missing exp"),
+    "no kid": (lambda auth: auth.token(SIGNER, headers={"kid": ""}), "unknown kid"),
+    "algorithm of another key": (lambda auth: auth.token(Signer("the-key", "ES256")), "algorithm"),
+    "no time": (lambda auth: auth.token(SIGNER, nbf="soon"), "malformed"),
+    "long and expired": (lambda auth: auth.token(SIGNER, ttl=-60, image=LONG), "expired"),
 }
 OF_THE_SECRET: dict[str, tuple[Token, str]] = {
     "expired, by secret": (lambda _: make_token(ttl=-60), "expired"),
@@ -79,6 +103,10 @@ OF_THE_SECRET: dict[str, tuple[Token, str]] = {
     "empty sub": (lambda _: make_token(sub=""), "missing sub"),
     "no exp, by secret": (lambda _: make_token(exp=None), "missing exp"),
     "another algorithm": (lambda _: make_token(alg="HS512", key="k" * 64), "algorithm"),
+    "unsigned": (lambda _: forged({"alg": "none"}, {"sub": "alice", "exp": time.time() + 60}), "algorithm"),
+    "no time, by secret": (lambda _: make_token(nbf="soon"), "malformed"),
+    "another kind": (lambda _: make_token(headers={"typ": "secevent+jwt"}), "malformed"),
+    "long, by secret": (lambda _: make_token(key="another-secret-of-more-than-32-bytes", image=LONG), "bad signature"),
     "no token at all": (lambda _: "not.a.token", "malformed"),
     "long": (lambda _: "x" * 30_000, "malformed"),
 }
@@ -104,6 +132,27 @@ def test_who_asks_for_somebody_elses_tasks_is_named(service: ServiceProcess, aut
     assert line["user_id"] == "mallory"
 
 
-def test_the_longest_names_make_no_long_line(service: ServiceProcess, auth: KeyServer) -> None:
-    line = refused(service, auth.token(SIGNER, sub="é" * 255), 403, "\N{SNOWMAN}" * 500)
-    assert str(line["user_id"]).startswith("é")
+def test_every_reason_was_produced() -> None:
+    assert {reason for _, reason in TOKENS.values()} == {str(fault) for fault in TokenFault}
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("letter", ["a", "\xe9", "\N{SNOWMAN}", "\N{CJK UNIFIED IDEOGRAPH-20000}", "\u2028"])
+def test_the_longest_names_make_no_long_line(
+    auth: KeyServer, database_url: str, tmp_path: Path, log_format: str, letter: str
+) -> None:
+    """In bytes: readable text has letters as they are, and one of them may be four."""
+    with running(auth, database_url, tmp_path / "service.log", log_format) as service:
+        for length in (60, 120, 255):
+            for token in (auth.token(SIGNER, sub=letter * length), auth.token(STRANGER, sub=letter * length)):
+                known = f"{length}".rjust(128, "-")
+                headers = {**bearer(token), "X-Request-ID": known, "X-Forwarded-For": letter * length}
+                raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+                path = quote("\N{SNOWMAN}" * 500)
+                answer = httpx.get(f"{service.url}/api/{path}/tasks", headers=raw, timeout=30)
+                assert answer.headers["x-request-id"] == known
+        eventually(lambda: service.log.read_text().count("---") >= 6, 5, "the requests are in the log")
+        time.sleep(0.2)
+        lines = [line for line in service.log.read_bytes().split(b"\n") if b"-" * 120 in line]
+    assert len(lines) == 6
+    assert max(map(len, lines)) < LONGEST
