@@ -1,10 +1,11 @@
 """Each change of a task is one line, with whose task it is and by which request; what changes nothing has none."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import NamedTuple
 
 import httpx
 import psycopg2
@@ -44,6 +45,8 @@ class Log:
             set(line) == {"time", "level", "logger", "event", "request_id", "user_id", "task_id"} for line in changes
         )
         assert {line["user_id"] for line in changes} <= {self._user}
+        written = self._service.log.read_text()
+        assert not any(text in written for text in BODY.values())
         return changes
 
     def create(self) -> int:
@@ -119,20 +122,101 @@ def test_a_task_that_is_not_there_has_no_line(log: Log) -> None:
     assert log.ask("DELETE", "/999999999", 404) == []
 
 
-@pytest.mark.parametrize(("others", "changed"), [(canaries.TITLE + " 2", False), (canaries.TITLE + " 3", True)])
+def test_a_state_that_is_already_set_has_no_line(log: Log) -> None:
+    path, done = f"/{log.create()}/complete", {"json": {"completed": True}}
+    assert len(log.ask("PATCH", path, 200, **done)) == 1
+    assert log.ask("PATCH", path, 200, **done) == []
+
+
+def test_what_is_allowed_and_changes_nothing_has_no_line(log: Log) -> None:
+    path = f"/{log.create()}"
+    tag = {"If-Match": log.client.get(f"/tasks{path}").headers["etag"]}
+    assert log.ask("PUT", path, 200, json=BODY, headers=tag) == []
+    assert log.ask("PUT", path, 200, json={}, headers=tag) == []
+    assert log.ask("PATCH", f"{path}/complete", 200, json={"completed": False}, headers=tag) == []
+
+
+def test_what_somebody_else_has_is_not_there(log: Log, service: ServiceProcess) -> None:
+    with Log(service, "somebody else").client as others:
+        task = others.post("/tasks", json=BODY).json()["id"]
+        assert log.ask("PUT", f"/{task}", 404, json={"title": "x"}) == []
+        assert log.ask("PATCH", f"/{task}/complete", 404) == []
+        assert log.ask("DELETE", f"/{task}", 404) == []
+        assert others.get(f"/tasks/{task}").json()["title"] == BODY["title"]
+
+
+def test_of_many_with_one_key_at_once_one_has_a_line(log: Log) -> None:
+    given = {"json": BODY, "headers": {"Idempotency-Key": "at-once"}}
+    with ThreadPoolExecutor(6) as pool:
+        said = list(pool.map(lambda _: log.ask("POST", "", 201, **given), range(6)))
+    assert sorted(map(len, said)) == [0, 0, 0, 0, 0, 1]
+
+
+RENAME = "UPDATE tasks SET title = %s, title_key = '', updated_at = clock_timestamp() + interval '1 s' WHERE id = %s"
+FINISH = "UPDATE tasks SET completed = %s, updated_at = clock_timestamp() + interval '1 s' WHERE id = %s"
+REMOVE = "DELETE FROM tasks WHERE title <> %s AND id = %s"
+NEW: dict[str, object] = {"json": {"title": canaries.TITLE + " 2"}}
+DONE: dict[str, object] = {"json": {"completed": True}}
+
+
+class Meeting(NamedTuple):
+    """What another writer does first, what the request then wants, and which lines that makes."""
+
+    others: str
+    value: object
+    method: str
+    path: str
+    given: dict[str, object]
+    status: int
+    said: list[str]
+
+
+MEETINGS = [
+    Meeting(RENAME, canaries.TITLE + " 2", "PUT", "", NEW, 200, []),
+    Meeting(RENAME, canaries.TITLE + " 3", "PUT", "", NEW, 200, ["task updated"]),
+    # It was equal when the request came, and is not when its turn comes.
+    Meeting(RENAME, canaries.TITLE + " 3", "PUT", "", {"json": BODY}, 200, ["task updated"]),
+    Meeting(RENAME, canaries.TITLE + " 3", "PUT", "", {"json": {}}, 200, []),
+    Meeting(FINISH, True, "PATCH", "/complete", DONE, 200, []),
+    Meeting(FINISH, False, "PATCH", "/complete", DONE, 200, ["task completed"]),
+    Meeting(FINISH, True, "PATCH", "/complete", {}, 200, ["task reopened"]),
+    Meeting(REMOVE, "", "PUT", "", NEW, 404, []),
+    Meeting(REMOVE, "", "DELETE", "", {}, 404, []),
+    Meeting(RENAME, canaries.TITLE + " 3", "DELETE", "", {}, 204, ["task deleted"]),
+]
+
+
+@pytest.mark.parametrize("meeting", MEETINGS)
 def test_after_a_wait_for_another_writer_the_line_is_about_what_was_found_then(
-    log: Log, database_url: str, others: str, changed: bool
+    log: Log, database_url: str, meeting: Meeting
 ) -> None:
     task = log.create()
-    lines: list[dict[str, object]] = []
-    write = {"json": {"title": canaries.TITLE + " 2"}}
-    waiting = threading.Thread(target=lambda: lines.extend(log.ask("PUT", f"/{task}", 200, **write)))
-    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE tasks SET title = %s, title_key = '', updated_at = clock_timestamp() WHERE id = %s", (others, task)
-        )
-        waiting.start()
-        time.sleep(0.5)
+    assert events(meet(log, database_url, task, meeting)) == [(event, task) for event in meeting.said]
+
+
+def test_under_a_precondition_a_wait_for_another_writer_ends_without_a_line(log: Log, database_url: str) -> None:
+    task = log.create()
+    tag = {"headers": {"If-Match": log.client.get(f"/tasks/{task}").headers["etag"]}}
+    meeting = Meeting(RENAME, canaries.TITLE + " 3", "PUT", "", NEW | tag, 412, [])
+    assert meet(log, database_url, task, meeting) == []
+
+
+def meet(log: Log, database_url: str, task: int, meeting: Meeting) -> list[dict[str, object]]:
+    """Have the request wait for the other writer's row, and return the lines of its changes."""
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(psycopg2.connect(database_url)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(meeting.others, (meeting.value, task))
+        holder = connection.info.backend_pid
+        lines = pool.submit(log.ask, meeting.method, f"/{task}{meeting.path}", meeting.status, **meeting.given)
+        eventually(lambda: _waiting_for(holder, database_url), 10, "the request waits for the row")
         connection.commit()
-    waiting.join(10)
-    assert events(lines) == [("task updated", task)] * changed
+        return lines.result(20)
+
+
+def _waiting_for(holder: int, database_url: str) -> bool:
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (holder,))
+        return cursor.fetchone() == (1,)

@@ -12,11 +12,45 @@ from tests.support.polling import eventually
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import make_token
 
-# Line ends of Unix, of old Macs and of Unicode, what steers a terminal, and the end of a string in JSON.
-EVIL = '\n\r\x0b\x0c\x1c\x85\u2028\u2029\x1b[31m\x07"}{"event": "task deleted"\t'
-ENCODED = quote(EVIL, safe="")
-LATIN = EVIL.encode("utf-8", "replace").replace(b"\n", b"").replace(b"\r", b"")
-TEXT_LINE = re.compile(r"\d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR)  *\S")
+# Line ends of Unix, of old Macs and of Unicode, what steers a terminal or turns a text round; some in two encodings.
+_ENDS = (
+    "\n",
+    "\r",
+    "\r\n",
+    "\x0b",
+    "\x0c",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\x1b[1A\x1b[2K",
+    "\x9b2K",
+    "\x07",
+    "\0",
+)
+ENDS = [*(end.encode() for end in (*_ENDS, "\u202e", "\t")), b"\x85", b"\x9b2K", b"\xff"]
+# Whole lines as ours, and what would give a line of ours another field.
+FORGED = [
+    b" user_id=mallory",
+    b'" user_id=mallory "',
+    b'\\" user_id=mallory',
+    b'", "user_id": "mallory',
+    b'{"event": "task deleted", "user_id": "mallory"}',
+    b"12:00:00 INFO    task deleted user_id=mallory",
+]
+EVILS = [end + end.join(FORGED) + end for end in ENDS]
+HEADERS = (
+    b"X-Request-ID",
+    b"X-Forwarded-For",
+    b"Origin",
+    b"User-Agent",
+    b"Content-Type",
+    b"If-None-Match",
+    b"traceparent",
+)
+_FIELD = re.compile(r' (\w+)=("(?:[^"\\]|\\.)*"|[^\s"=\\]+)')
+TEXT_LINE = re.compile(rf"\d\d:\d\d:\d\d (?:DEBUG|INFO|WARNING|ERROR)  *([\w. ]+?)((?:{_FIELD.pattern})*)")
+DISTURBING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @pytest.fixture(params=["json", "text"])
@@ -42,40 +76,55 @@ def send(service: ServiceProcess, head: bytes, body: bytes = b"") -> None:
             pass
 
 
+def _bearer(user: str) -> bytes:
+    return b"Authorization: Bearer " + make_token(user).encode() + b"\r\n"
+
+
+def _requests(evil: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Heads and bodies that have it in each place."""
+    alice, mallory = _bearer("alice"), _bearer(evil.decode("utf-8", "replace")[:200])
+    for header in HEADERS:
+        yield b"GET /api/alice/tasks HTTP/1.1\r\n" + alice + header + b": x" + evil + b"\r\n", b""
+    yield b"GET /api/alice/tasks HTTP/1.1\r\nAuthorization: Bearer " + evil + b"\r\n", b""
+    path = quote(evil, safe="").encode()
+    for target in (b"/x" + path, b"/x" + evil, b"/api/" + path + b"/tasks", b"/api/alice/tasks?cursor=" + path):
+        yield b"GET " + target + b" HTTP/1.1\r\n" + mallory, b""
+    yield b"DELETE /api/alice/tasks/" + path + b" HTTP/1.1\r\n" + alice, b""
+    yield b"X" + evil + b" / HTTP/1.1\r\n", b""
+    text = evil.decode("latin-1")
+    head = b"POST /api/alice/tasks HTTP/1.1\r\n" + alice + b"Content-Type: application/json\r\n"
+    for body in (json.dumps({"title": text, "description": text, text: text}).encode(), evil):
+        yield head, body
+
+
 def test_nothing_that_is_sent_makes_a_line(service: ServiceProcess) -> None:
-    token = b"Authorization: Bearer " + make_token("alice").encode() + b"\r\n"
-    evil_token = make_token(EVIL).encode()
-    for header in (b"X-Request-ID", b"X-Forwarded-For", b"Origin", b"User-Agent", b"If-Match", b"Idempotency-Key"):
-        send(service, b"GET /api/alice/tasks HTTP/1.1\r\n" + token + header + b": " + LATIN + b"\r\n")
-    path = ENCODED.encode()
-    send(service, b"GET /" + path + b" HTTP/1.1\r\n")
-    send(service, b"GET /api/" + path + b"/tasks HTTP/1.1\r\n" + token)
-    send(service, b"GET /api/alice/tasks/" + path + b" HTTP/1.1\r\n" + token)
-    send(service, b"GET /api/alice/tasks?cursor=" + path + b" HTTP/1.1\r\n" + token)
-    send(service, b"GET /api/x/tasks HTTP/1.1\r\nAuthorization: Bearer " + evil_token + b"\r\n")
-    send(service, b"GET /api/" + path + b"/tasks HTTP/1.1\r\nAuthorization: Bearer " + evil_token + b"\r\n")
-    body = json.dumps({"title": EVIL + "x", "description": EVIL}).encode()
-    send(service, b"POST /api/alice/tasks HTTP/1.1\r\n" + token + b"Content-Type: application/json\r\n", body)
+    eventually(lambda: "/health/ready" in service.log.read_text(), 5, "the probe is in the log")
+    before = len(service.log.read_bytes())
+    requests = [request for evil in EVILS for request in _requests(evil)]
+    for head, body in requests:
+        send(service, head, body)
     send(service, b"GET /last HTTP/1.1\r\n")
     eventually(lambda: "/last" in service.log.read_text(), 5, "the last request is in the log")
-    text = service.log.read_bytes().decode("utf-8")
-    lines = text.removesuffix("\n").split("\n")
-    assert sum(map(_is_request, lines)) >= 14
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", text)
-    assert all(map(_is_ours, lines))
-    assert not any(_says(line, "task deleted") for line in lines)
+    text = service.log.read_bytes()[before:].decode("utf-8")
+    assert not DISTURBING.search(text)
+    lines = [_read(line) for line in text.removesuffix("\n").split("\n")]
+    asked = [line for line in lines if line["event"] == "request" and not line.get("route", "").startswith("/health")]
+    assert len(asked) == len(requests) + 1
+    events = {line["event"] for line in lines}
+    assert "task deleted" not in events
+    assert not [line for line in lines if line.get("user_id") == "mallory"]
+    # What was sent is there, as a value: so it was not for want of a way that nothing came of it.
+    for field in ("path", "client", "user_id"):
+        assert [line for line in asked if "user_id=mallory" in line.get(field, "")], field
 
 
-def _is_ours(line: str) -> bool:
-    return isinstance(json.loads(line), dict) if line.startswith("{") else bool(TEXT_LINE.match(line))
-
-
-def _is_request(line: str) -> bool:
-    return _says(line, "request")
-
-
-def _says(line: str, event: str) -> bool:
-    """Whether a line is about this event; in text it stands behind the time and the level."""
+def _read(line: str) -> dict[str, str]:
+    """Read a line of either form, or fail: it must be one of ours to its end, and have each field once."""
     if line.startswith("{"):
-        return bool(json.loads(line)["event"] == event)
-    return line[8:].split(None, 1)[1].startswith(event + " ")
+        pairs: list[tuple[str, object]] = json.loads(line, object_pairs_hook=list)
+    else:
+        match = TEXT_LINE.fullmatch(line)
+        assert match, line
+        pairs = [("event", match[1]), *_FIELD.findall(match[2])]
+    assert len({name for name, _ in pairs}) == len(pairs), line
+    return {name: str(value) for name, value in pairs if value is not None}
