@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 VERSION = "1.0.0"
 
+_LAST_SECONDS = 1.0  # at the end, for the lines of requests that were broken off; uvicorn does not wait for them
+
 # What a page of another origin may send, and what it may read of an answer.
 _REQUEST_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"),
@@ -75,6 +77,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await database.close()
     if telemetry:
         await telemetry.close()
+    await traffic.over(_LAST_SECONDS)
     logger.info("stopped")
     finish_logging()
 

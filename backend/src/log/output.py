@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 from src.log.destinations import LogFile, StandardError
 
-ROOM = 2 * 1024 * 1024  # characters that may wait to be written: some 6000 requests
+ROOM = 2 * 1024 * 1024  # bytes that may wait to be written: some 6000 requests
 GATHER_SECONDS = 0.1  # from a line to its write
 FLUSH_SECONDS = 0.5  # at the end of the process, which nobody may hold up by not reading
 
@@ -26,7 +26,7 @@ class Output(logging.Handler):
     def __init__(self, destination: StandardError | LogFile) -> None:
         super().__init__()
         self._destination = destination
-        self._queue: SimpleQueue[str | Event | None] = SimpleQueue()
+        self._queue: SimpleQueue[bytes | Event | None] = SimpleQueue()
         self._hurry = Event()
         self._finishing = False
         # Each is counted up by one thread alone, so neither waits for the other: the first two by who logs (the
@@ -38,7 +38,7 @@ class Output(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line, if there is room."""
         try:
-            line = self.format(record) + "\n"
+            line = _encoded(self.format(record))
         except Exception:  # noqa: BLE001  # as the standard library's handlers have it
             self.handleError(record)
             return
@@ -77,14 +77,14 @@ class Output(logging.Handler):
         going = True
         while going:
             items = self._gathered()
-            self._write([item for item in items if isinstance(item, str)])
+            self._write([item for item in items if isinstance(item, bytes)])
             for item in items:
                 if isinstance(item, Event):
                     item.set()
             going = None not in items
         self._destination.close()
 
-    def _gathered(self) -> list[str | Event | None]:
+    def _gathered(self) -> list[bytes | Event | None]:
         """Wait for a line, then a little for others."""
         items = [self._queue.get()]
         self._hurry.wait(GATHER_SECONDS)
@@ -94,32 +94,36 @@ class Output(logging.Handler):
                 items.append(self._queue.get_nowait())
         return items
 
-    def _write(self, lines: list[str]) -> None:
+    def _write(self, lines: list[bytes]) -> None:
         for piece in _pieces(lines):
-            if not self._written("".join(piece)):
+            if not self._written(b"".join(piece)):
                 self._failed += len(piece)
             self._done += sum(map(len, piece))
         lost = self._refused + self._failed
         if lost > self._told and self._written(self._losses(lost - self._told)):
             self._told = lost
 
-    def _written(self, text: str) -> bool:
+    def _written(self, data: bytes) -> bool:
         try:
-            self._destination.write(text.encode("utf-8", "backslashreplace"))
+            self._destination.write(data)
         except OSError:
             return False  # and counted; there is nowhere to say it until a write succeeds
         return True
 
-    def _losses(self, count: int) -> str:
+    def _losses(self, count: int) -> bytes:
         record = logger.makeRecord(
             logger.name, logging.WARNING, "", 0, "log lines lost", (), None, None, {"count": count}
         )
-        return self.format(record) + "\n"
+        return _encoded(self.format(record))
 
 
-def _pieces(lines: list[str]) -> Iterator[list[str]]:
+def _encoded(line: str) -> bytes:
+    return (line + "\n").encode("utf-8", "backslashreplace")
+
+
+def _pieces(lines: list[bytes]) -> Iterator[list[bytes]]:
     """Divide lines into what a pipe takes in one step, so that lines of several workers are not mixed."""
-    piece: list[str] = []
+    piece: list[bytes] = []
     size = 0
     for line in lines:
         if piece and size + len(line) > select.PIPE_BUF:

@@ -3,8 +3,10 @@
 The log line of the request is made of it, and so is everything else that tells of a single request.
 """
 
+import asyncio
 import itertools
 import secrets
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -33,6 +35,13 @@ class Traffic:
 
     under_way: int = 0
     broken_off: int = 0
+
+    async def over(self, seconds: float) -> None:
+        """Wait until none is under way any more, but not longer than this."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.under_way:  # noqa: ASYNC110  # once in a process; an event would cost each request
+                    await asyncio.sleep(0.01)
 
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)
