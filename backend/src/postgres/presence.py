@@ -30,7 +30,7 @@ class Presence:
     def __init__(self) -> None:
         self._state = _State.NEVER
         self._since = 0.0  # it was there, and is not; 0 where it never was
-        self._back = 0.0  # it came, or came back, by the clock of the event loop
+        self._back = 0.0  # in the event loop's time, as connections note when they were opened
 
     def answered(self) -> None:
         """Note that an operation has succeeded; with every one of them."""
@@ -55,20 +55,23 @@ class Presence:
             logger.warning("database unreachable", extra={"reason": type(error).__name__, "sqlstate": sqlstate(error)})
         self._leave(_State.UNREACHABLE)
 
-    def stale(self, opened: float) -> None:
-        """Note that the server has ended a connection that was idle, as one does that goes to sleep.
-
-        One that was opened before the database came back is a remnant of that loss, not another one.
-        """
-        if opened >= self._back:
-            self._lose(logging.INFO, "closed while idle", None)
+    def stale(self) -> None:
+        """Note that the server has ended a connection that was idle, as one does that goes to sleep."""
+        self._lose(logging.INFO, "closed while idle", None)
 
     def judge(self, context: ExceptionContext) -> None:
         """Note the end of a connection by an error; to be asked after all who decide whether it is one."""
         error = context.original_exception
-        if context.is_disconnect:
+        if context.is_disconnect and not self._known(context):
             answered = isinstance(error, psycopg2.Error)
             self._lose(logging.WARNING, type(error).__name__ if answered else "no answer in time", sqlstate(error))
+
+    def _known(self, context: ExceptionContext) -> bool:
+        """Whether the connection is older than the last recovery: one of many that a loss has ended."""
+        connection = context.connection
+        if connection is None:
+            return False
+        return connection.invalidated or bool(connection.info["opened"] < self._back)
 
     def _lose(self, level: int, reason: str, code: str | None) -> None:
         if self._state is _State.HERE:

@@ -18,8 +18,14 @@ ALICE = {**bearer(make_token("alice", ttl=3600))}
 
 
 def events(service: ServiceProcess, name: str) -> list[dict[str, str]]:
-    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    whole, _, _ = service.log.read_text().rpartition("\n")  # the last line may still be written
+    lines = [json.loads(line) for line in whole.splitlines()]
     return [line for line in lines if line["event"] == name]
+
+
+def ended(service: ServiceProcess) -> None:
+    """End it: then all is written that it had to say."""
+    assert service.stop() == 0
 
 
 def post(service: ServiceProcess, title: str) -> httpx.Response:
@@ -79,12 +85,11 @@ def test_the_log_says_once_that_a_database_takes_no_writes_and_once_that_it_does
     assert [post(service, "b").status_code for _ in range(4)] == [503] * 4
     assert len(httpx.get(f"{service.url}/api/alice/tasks", headers=ALICE).json()) == 1
     eventually(lambda: events(service, "database read-only"), 5, "the log says that it takes no writes")
-    assert len(events(service, "database read-only")) == 1
     assert events(service, "database writable") == []
     postgres.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
     postgres.hang_up(database)
     assert [post(service, "c").status_code for _ in range(4)] == [201] * 4
-    eventually(lambda: events(service, "database writable"), 5, "the log says that it takes them again")
+    ended(service)
     assert len(events(service, "database read-only")) == len(events(service, "database writable")) == 1
 
 
