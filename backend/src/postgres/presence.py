@@ -55,9 +55,13 @@ class Presence:
             logger.warning("database unreachable", extra={"reason": type(error).__name__, "sqlstate": sqlstate(error)})
         self._leave(_State.UNREACHABLE)
 
-    def stale(self) -> None:
-        """Note that the server has ended a connection that was idle, as one does that goes to sleep."""
-        self._lose(logging.INFO, "closed while idle", None)
+    def stale(self, opened: float) -> None:
+        """Note that the server has ended a connection that was idle, as one does that goes to sleep.
+
+        One that was opened before the database came back is a remnant of that loss, not another one.
+        """
+        if opened >= self._back:
+            self._lose(logging.INFO, "closed while idle", None)
 
     def judge(self, context: ExceptionContext) -> None:
         """Note the end of a connection by an error; to be asked after all who decide whether it is one."""
