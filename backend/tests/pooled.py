@@ -23,7 +23,11 @@ class OnDatabase:
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest; the faults have servers of their own, and are left out."""
+    """Run pytest.
+
+    The faults are left out, since they have servers of their own, and so is the log: its tests look at what a process
+    says of a database that refuses it, and a pooler says something else.
+    """
     executable = program("pgbouncer")
     if executable is None:
         print("SKIPPED: PgBouncer is not installed, and cannot be (that takes root and apt-get).")
@@ -31,7 +35,7 @@ def main(arguments: list[str]) -> int:
     folder = tempfile.TemporaryDirectory(prefix="tasks-pooled-", ignore_cleanup_errors=True)
     with folder as name, running(Path(name) / "data") as server, pooler(executable, server) as port:
         os.environ["TEST_DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        return int(pytest.main(["--ignore=tests/faults", *arguments], plugins=[OnDatabase()]))
+        return int(pytest.main(["--ignore=tests/faults", "--ignore=tests/log", *arguments], plugins=[OnDatabase()]))
 
 
 if __name__ == "__main__":
