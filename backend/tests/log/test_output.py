@@ -93,7 +93,8 @@ def flood(service: ServiceProcess, count: int, first: int = 0, path: str = "x" *
 
     async def clients() -> None:
         numbers = iter(range(first, first + count))
-        await asyncio.gather(*(client(numbers) for _ in range(8)))
+        async with asyncio.timeout(30):  # a service that waits for the log's reader would never answer
+            await asyncio.gather(*(client(numbers) for _ in range(8)))
 
     asyncio.run(clients())
 
