@@ -7,13 +7,15 @@ import itertools
 import json
 import logging
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from src.log.request import this_request
 
 MAX_LINE = 690  # bytes of a line, but for what the service itself has to say at length
-# What clients choose, and how many characters of such a line it may take; shorter than that, nothing is ever cut.
+# What clients choose, and how many characters of such a line it may take; shorter than that, nothing is cut. Where all
+# of it and the rare fields meet, that is still too much, and each has half of it.
 _CHOSEN = {"method": 16, "path": 160, "user_id": 160, "client": 64}
 _CUT = "..."
 
@@ -33,9 +35,19 @@ def _fields(record: logging.LogRecord) -> Fields:
     return {name: value for name, value in later if name not in _ADDED}
 
 
-def _bounded(fields: Fields) -> Fields:
+def _bounded(write: Callable[[Fields], str], fields: Fields) -> str:
+    """Write a line, with what clients have chosen cut as far as its length asks for."""
+    line = write(fields)
+    for part in (1, 2):
+        if len(line.encode("utf-8", "backslashreplace")) <= MAX_LINE:  # a letter may be four bytes
+            break
+        line = write(_shortened(fields, part))
+    return line
+
+
+def _shortened(fields: Fields, part: int) -> Fields:
     """Cut what clients have chosen, counted as JSON writes it: up to twelve characters for one of theirs."""
-    return {name: _cut(value, _CHOSEN[name]) if name in _CHOSEN else value for name, value in fields.items()}
+    return {name: _cut(value, _CHOSEN[name] // part) if name in _CHOSEN else value for name, value in fields.items()}
 
 
 def _cut(value: Any, room: int) -> Any:
@@ -66,8 +78,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        text = _encode(line)
-        return text if len(text) <= MAX_LINE else _encode(_bounded(line))
+        return _bounded(_encode, line)
 
 
 class TextFormatter(logging.Formatter):
@@ -77,9 +88,7 @@ class TextFormatter(logging.Formatter):
         """Render a record in local time, its fields as name=value."""
         fields = {**_fields(record), "request_id": this_request().id}
         head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:<7} {printable(record.getMessage())}"
-        line = head + _named(fields)
-        if len(line.encode()) > MAX_LINE:  # A letter may be four bytes; JSON has them all as ASCII.
-            line = head + _named(_bounded(fields))
+        line = _bounded(lambda shown: head + _named(shown), fields)
         if record.exc_info:
             lines = self.formatException(record.exc_info).split("\n")
             line = "\n  ".join([line, *map(printable, lines)])

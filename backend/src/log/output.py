@@ -15,7 +15,7 @@ from src.log.destinations import LogFile, StandardError
 
 ROOM = 2 * 1024 * 1024  # bytes that may wait to be written: some 6000 requests
 GATHER_SECONDS = 0.1  # from a line to its write
-FLUSH_SECONDS = 0.5  # at the end of the process, which nobody may hold up by not reading
+FLUSH_SECONDS = 0.25  # at the end of the process, which nobody may hold up by not reading
 
 logger = logging.getLogger(__name__)
 

@@ -49,6 +49,11 @@ class Limit:
             self._timeout.reschedule(self._deadline + _GRACE_SECONDS)
 
     @property
+    def expired(self) -> bool:
+        """Whether the deadline has ended the block; if not, whoever cancels it has another reason."""
+        return self._timeout.expired()
+
+    @property
     def milliseconds(self) -> int:
         """What is left until the deadline, as PostgreSQL's `statement_timeout` has it; 0 would mean no limit there."""
         left = self._seconds if self._deadline is None else self._deadline - asyncio.get_running_loop().time()

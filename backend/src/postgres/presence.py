@@ -12,6 +12,8 @@ from typing import Any
 import psycopg2
 from sqlalchemy import ExceptionContext
 
+from src.postgres.limit import Limit
+
 logger = logging.getLogger(__name__)
 
 _DOUBT_SECONDS = 5.0  # while some connections are served and others refused, as at the limit of their number
@@ -66,7 +68,7 @@ class Presence:
     def judge(self, context: ExceptionContext) -> None:
         """Note the end of a connection by an error; to be asked after all who decide whether it is one."""
         error = context.original_exception
-        if context.is_disconnect and not self._known(context):
+        if context.is_disconnect and not self._known(context) and not _broken_off(error):
             answered = isinstance(error, psycopg2.Error)
             self._lose(logging.WARNING, type(error).__name__ if answered else "no answer in time", sqlstate(error))
 
@@ -86,6 +88,12 @@ class Presence:
         if self._state is _State.HERE:
             self._since = time.monotonic()
         self._state = state
+
+
+def _broken_off(error: BaseException) -> bool:
+    """Whether this process has given up the statement before its time was over, as at its end."""
+    limit = Limit.current()
+    return isinstance(error, asyncio.CancelledError) and not (limit and limit.expired)
 
 
 def sqlstate(error: Any) -> str | None:

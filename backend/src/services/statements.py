@@ -61,7 +61,8 @@ def _new() -> dict[str, ColumnElement[Any]]:
 NEW = _new()
 CREATE = insert(tasks).values(**NEW).returning(*tasks.c)
 # Of several tasks, some of them done already: SQLAlchemy writes a list of parameters as the rows of one INSERT.
-CREATE_ALL = insert(tasks).values({**NEW, "completed": bindparam("completed", type_=tasks.c.completed.type)})
+_DONE_OR_NOT = {**NEW, "completed": bindparam("completed", type_=tasks.c.completed.type)}
+CREATE_ALL = insert(tasks).values(_DONE_OR_NOT).returning(tasks.c.id)
 
 # The clock alone could stand still or step back between two changes; a task's `updated_at` must not.
 _LATER = func.greatest(func.clock_timestamp(), tasks.c.updated_at + literal_column("interval '1 microsecond'"))

@@ -115,7 +115,12 @@ class TaskService:
     async def create_all(self, tasks: Iterable[tuple[TaskCreate, bool]]) -> None:
         """Store several new tasks, each with whether it is done: all of them, or none."""
         rows = [{"owner": self.owner, **_columns(task), "completed": completed} for task, completed in tasks]
-        await self._database.run(lambda session: session.exec(sql.CREATE_ALL, params=rows))
+
+        async def write(session: AsyncSession) -> Any:
+            return (await session.exec(sql.CREATE_ALL, params=rows)).scalars().all()
+
+        for task_id in await self._database.run(write):
+            self._log("task created", task_id)
 
     async def get(self, task_id: int) -> TaskRow:
         """Return one task.

@@ -1,9 +1,11 @@
 """DEMO_MODE: a token for a brand-new user and nobody else, with three tasks, and nothing left a day later."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import jwt
@@ -48,6 +50,17 @@ def test_a_demo_token_is_for_a_new_random_user_and_works(demo: Service) -> None:
     assert httpx.post(tasks, json={"title": "a"}, headers=bearer(demo_user["token"])).status_code == 201
     assert len(httpx.get(tasks, headers=bearer(demo_user["token"])).json()) == 4  # beside the three examples
     assert httpx.post(f"{demo.url}/demo/token").json()["user_id"] != demo_user["user_id"]
+
+
+def test_the_examples_are_in_the_log_like_other_tasks(database_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    settings = settings_for(database_url, demo_mode=True, log_level="INFO", log_format="json", log_file=log)
+    with serve(settings) as service, become(service) as client:
+        tasks = {(task["user_id"], task["id"]) for task in client.get("/tasks").json()}
+    lines = map(json.loads, log.read_text().splitlines())
+    created = [(line["user_id"], line["task_id"]) for line in lines if line["event"] == "task created"]
+    assert len(created) == 3
+    assert set(created) == tasks
 
 
 def test_a_demo_token_is_nobody_elses_and_ends_within_an_hour(demo: Service) -> None:

@@ -82,6 +82,7 @@ def test_processes_that_start_at_once_do_not_get_in_each_others_way_on(
         service.wait_ready()
         assert create(service, f"of process {number}") == 201
     assert len(titles(services[0])) == PROCESSES
+    assert [service.stop() for service in services] == [0] * PROCESSES  # every line is written then
     assert [service.log.read_text() for service in services] == [""] * PROCESSES
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, nullcontext
 
 import httpx
 import psycopg2
@@ -12,6 +12,7 @@ from src.errors import Unavailable
 from tests.conftest import TLS, execute, with_database
 from tests.support.collector import Collector, collecting
 from tests.support.jwks import Answer, KeyServer, Signer, key_server
+from tests.support.locks import locked
 from tests.support.polling import eventually
 from tests.support.postgres_server import free_port
 from tests.support.server import serve, settings_for
@@ -111,13 +112,6 @@ def test_the_pool_tells_who_has_a_connection_who_waits_and_who_was_refused(
     becomes(collector, 1, "tasks_api.unavailable", reason="no connection free")
     becomes(collector, 0, "db.client.connection.pending_requests")
     becomes(collector, 2, "db.client.connection.count", state="idle")
-
-
-def locked(url: str) -> closing:
-    """A transaction that keeps everybody from the tasks until it is closed."""
-    connection = psycopg2.connect(url)
-    connection.cursor().execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-    return closing(connection)
 
 
 def test_every_reason_of_a_503_is_there_before_it_happens(

@@ -12,7 +12,9 @@ import pytest
 
 from src.errors import TokenFault
 from tests.support.jwks import KeyServer, Signer, forged, key_server
+from tests.support.locks import locked
 from tests.support.polling import eventually
+from tests.support.postgres_server import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 
@@ -29,10 +31,11 @@ def auth() -> Iterator[KeyServer]:
 
 
 @contextmanager
-def running(auth: KeyServer, database_url: str, log: Path, log_format: str) -> Iterator[ServiceProcess]:
-    process = ServiceProcess(
-        database_url, log, better_auth_url=auth.url, log_level="INFO", log_format=log_format, forwarded_allow_ips="*"
-    )
+def running(
+    auth: KeyServer, database_url: str, log: Path, log_format: str, **others: object
+) -> Iterator[ServiceProcess]:
+    settings = {"better_auth_url": auth.url, "log_level": "INFO", "log_format": log_format, "forwarded_allow_ips": "*"}
+    process = ServiceProcess(database_url, log, **settings, **others)
     try:
         process.wait_ready()
         yield process
@@ -156,3 +159,22 @@ def test_the_longest_names_make_no_long_line(
         lines = [line for line in service.log.read_bytes().split(b"\n") if b"-" * 120 in line]
     assert len(lines) == 6
     assert max(map(len, lines)) < LONGEST
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_line_with_every_rare_field_is_not_long_either(
+    auth: KeyServer, new_database: Callable[[], str], tmp_path: Path, log_format: str
+) -> None:
+    url, user, known = new_database(), "a" * 255, "-" * 128
+    traced = {"otel_traces_exporter": "otlp", "otel_exporter_otlp_endpoint": f"http://127.0.0.1:{free_port()}"}
+    with (
+        running(auth, url, tmp_path / "service.log", log_format, db_statement_timeout=0.3, **traced) as service,
+        locked(url),
+    ):
+        headers = {**bearer(auth.token(SIGNER, sub=user)), "X-Request-ID": known, "X-Forwarded-For": "b" * 255}
+        answer = httpx.patch(f"{service.url}/api/{user}/tasks/1/complete", headers=headers, timeout=30)
+        assert answer.status_code == 503
+        (line,) = lines_of(service, known)
+    for part in ("trace_id", "57014", "no answer in time", "bbbb...", "aaaa...", known):
+        assert part in line
+    assert len(line.encode()) < LONGEST

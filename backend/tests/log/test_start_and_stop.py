@@ -15,6 +15,7 @@ import pytest
 from src.config import Settings
 from tests.conftest import TLS
 from tests.support import canaries
+from tests.support.locks import locked
 from tests.support.polling import eventually
 from tests.support.postgres_server import free_port
 from tests.support.processes import ServiceProcess
@@ -104,13 +105,6 @@ def test_no_secret_is_in_any_line(start: Start, log_format: str) -> None:
         assert secret not in log
 
 
-def locked(url: str) -> closing:
-    """A transaction that keeps everybody from the tasks until it is closed."""
-    connection = psycopg2.connect(url)
-    connection.cursor().execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-    return closing(connection)
-
-
 def waiting(url: str) -> int:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(WAITING)
@@ -137,6 +131,7 @@ def test_the_end_says_how_many_requests_it_broke_off(start: Start, new_database:
     assert said(service, "stopping")["unfinished_requests"] == 3
     ours = check_order(service)
     assert ours.count("request") == 3  # each has its line all the same
+    assert "database lost" not in ours  # it was this process that hung up
 
 
 def test_the_end_waits_for_what_can_still_be_answered(start: Start, new_database: Callable[[], str]) -> None:

@@ -3,14 +3,14 @@
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import httpx
-import psycopg2
 import pytest
 
 from tests.conftest import TLS, execute
 from tests.support.collector import Collector, Span, collecting
+from tests.support.locks import locked
 from tests.support.polling import eventually
 from tests.support.server import Service, serve, settings_for
 from tests.support.tokens import bearer, make_token
@@ -220,10 +220,3 @@ def test_a_sampler_decides_which_requests_are_traced(database_url: str, sampler:
                 assert client.get("/nowhere", headers={} if "parent" in sampler else parent).status_code == 404
     # The ratio goes by the trace's id, which is the client's here; of those that the service makes, some.
     assert len(own.spans) == traced if "parent" not in sampler else 0 < len(own.spans) < 20
-
-
-def locked(url: str) -> closing:
-    """A transaction that keeps everybody from the tasks until it is closed."""
-    connection = psycopg2.connect(url)
-    connection.cursor().execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-    return closing(connection)
