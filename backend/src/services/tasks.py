@@ -6,8 +6,11 @@ Knows nothing of HTTP; raises the errors of `errors.py`. Each change that was ma
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
+from sqlalchemy import ScalarResult
+from sqlalchemy.orm import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from src.db import Database
@@ -63,12 +66,12 @@ class TaskService:
 
         parameters = {"owner": self.owner, "completed": _COMPLETED[query.status]}
 
-        async def read(session: AsyncSession) -> bytes:
-            rows = await session.exec(LISTS[query.sort], params=parameters)
-            # A thousand at a time: Python would never give the memory of 100 000 small texts back to the system.
-            return b"[%s]" % b",".join(",".join(batch).encode() for batch in rows.partitions(_BATCH))
+        def read(session: Session) -> bytes:
+            return _array(session.scalars(LISTS[query.sort], parameters))
 
-        return Page(await self._database.run(read, repeatable=True))
+        # `run_sync`, because the result of an `await session.exec` has made an object of every row already: a list of
+        # 100 000 would take twice its length more.
+        return Page(await self._database.run(lambda session: session.run_sync(read), repeatable=True))
 
     async def _page(self, query: TaskListQuery, limit: int) -> Page:
         # With the mark of the order: a place in the order of another release is none in this one.
@@ -184,6 +187,20 @@ class TaskService:
 
         task: TaskRow | None = await self._database.run(read, repeatable=repeatable)
         return task
+
+
+def _array(rows: ScalarResult[str]) -> bytes:
+    """Return a JSON array of what is JSON already.
+
+    A thousand at a time, since Python would never give the memory of 100 000 small texts back to the system; and into
+    one buffer, which becomes the body without a copy.
+    """
+    body = BytesIO()
+    for batch in rows.partitions(_BATCH):
+        body.write(b"," if body.tell() else b"[")
+        body.write(",".join(batch).encode())
+    body.write(b"]" if body.tell() else b"[]")
+    return body.getvalue()
 
 
 def _found(task: TaskRow | None) -> TaskRow:
