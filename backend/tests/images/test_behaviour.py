@@ -22,6 +22,16 @@ from tests.images.containers import (
 READY_SECONDS = 3
 STOP_SECONDS = 5
 SPACE = IMAGES[1]
+# Prints how strictly a database's certificate would be judged, and by how many authorities.
+AUTHORITIES = """
+import ssl
+from psycopg2.extensions import parse_dsn
+from src.postgres.connecting import with_defaults
+given = parse_dsn(with_defaults("postgresql://h/db?sslrootcert=system"))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.load_verify_locations(given["sslrootcert"])
+print(given["sslmode"], len(context.get_ca_certs()))
+"""
 
 
 def test_it_keeps_a_task(running: Running, secret: str) -> None:
@@ -34,6 +44,12 @@ def test_it_serves_its_documentation_to_be_framed(running: Running) -> None:
     assert "swagger" in docs.text.lower()
     assert "X-Frame-Options" not in docs.headers
     assert httpx.get(f"{running.url}/openapi.json").json()["info"]["title"] == "Tasks API"
+
+
+def test_it_has_the_certificate_authorities_that_sslrootcert_system_stands_for(running: Running) -> None:
+    mode, count = (podman("exec", running.container.id, "python", "-c", AUTHORITIES) or "").split()
+    assert mode == "verify-full"
+    assert int(count) > 50  # of the public ones; some 120 to 150
 
 
 def test_it_writes_nothing_into_its_file_system(running: Running, secret: str) -> None:
