@@ -107,6 +107,39 @@ def test_an_error_leaves_the_connection_usable(database_url: str, service: Servi
     assert used(database_url, _fault_and_further) == 2
 
 
+_PIECES = "SELECT repeat('x', 9000), pg_sleep(0.02){} FROM generate_series(1, 10) number"
+_ENDS = ", CASE number WHEN 5 THEN pg_terminate_backend(pg_backend_pid()) END"
+
+
+async def _pieces(session: AsyncSession) -> Any:
+    return sum(len(row[0]) for row in (await session.exec(text(_PIECES.format("")))).all())
+
+
+def test_an_answer_that_comes_in_pieces_is_whole(database_url: str, service: Service) -> None:
+    assert used(database_url, _pieces) == 90_000
+
+
+@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_a_connection_that_ends_between_two_pieces_is_followed_by_another_with_its_number(
+    database_url: str, service: Service, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def main() -> Any:
+        database = Database(settings_for(database_url, db_pool_size=1))
+        try:
+            for _ in range(3):
+                async with database.sessions() as session:
+                    with pytest.raises(DBAPIError) as raised:
+                        await session.exec(text(_PIECES.format(_ENDS)))
+                assert raised.value.connection_invalidated
+                async with database.sessions() as session:
+                    assert await _pieces(session) == 90_000
+        finally:
+            await database.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
 def test_sessions_wait_side_by_side_in_one_thread(database_url: str, service: Service) -> None:
     async def main() -> float:
         database = Database(settings_for(database_url, db_pool_size=4))
