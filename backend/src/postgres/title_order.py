@@ -49,12 +49,21 @@ def title_key(title: str) -> str:
 @lru_cache(maxsize=2048)
 def key_of(character: str) -> str:
     """Return what one character of a title in NFKC is sorted by."""
+    return "".join(map(_place, _letters(character)))
+
+
+def is_listed(character: str) -> bool:
+    """Whether it is, or consists of, what the three scripts and the signs have; else `unlisted` says its key."""
+    return character in _PLACES or _letters(character) != character
+
+
+def _letters(character: str) -> str:
     letters = character.casefold()
     if letters not in _PLACES:
         decomposed = normalize("NFD", character)
         if decomposed[0] < "\u0530":  # beyond the three scripts, every character is itself
             letters = "".join(part for part in decomposed if not _nothing(part)).casefold()
-    return "".join(map(_place, letters))
+    return letters
 
 
 def _place(character: str) -> str:

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from sqlalchemy import Connection
 
-from src.postgres.title_order import CATALAN_L, MARK, MAX_KEY, NOTHING, OTHER_SIGNS, SPACES, key_of, unlisted
+from src.postgres.title_order import CATALAN_L, MARK, MAX_KEY, NOTHING, OTHER_SIGNS, SPACES, is_listed, key_of, unlisted
 
 # What holds the letters and signs that are not what they seem: not the ideographs, syllables and private characters.
 _BLOCKS = (range(0x20, 0x3400), range(0xA000, 0xAC00), range(0xFB00, 0x10000), range(0x10000, 0x20000))
@@ -66,5 +66,7 @@ $function$
 
 def _letters() -> dict[str, str]:
     characters = (chr(point) for point in chain(*_BLOCKS))
-    keys = {letter: key_of(letter) for letter in characters if normalize("NFKC", letter) == letter}
+    # 80 000 of them, and who starts on an empty database waits for it.
+    listed = (letter for letter in characters if is_listed(letter) and normalize("NFKC", letter) == letter)
+    keys = {letter: key_of(letter) for letter in listed}
     return {letter: key for letter, key in keys.items() if key != unlisted(letter)}
