@@ -29,14 +29,18 @@ def constant(text: str) -> ColumnElement[str]:
 
 def json_object(columns: Columns, model: type[BaseModel]) -> ColumnElement[str]:
     """Return the expression that renders one row as the JSON object that `model` describes."""
-    members = ",".join(f'"{name}":%s' for name in model.model_fields)
-    values = [_value(columns[name], field.annotation) for name, field in model.model_fields.items()]
-    return func.format(constant(f"{{{members}}}"), *values, type_=Text)
+    members = [_member(columns[name], field.annotation) for name, field in model.model_fields.items()]
+    template = ",".join(f'"{name}":{place}' for name, (place, _) in zip(model.model_fields, members, strict=True))
+    return func.format(constant(f"{{{template}}}"), *(value for _, value in members), type_=Text)
 
 
-def _value(column: Any, annotation: Any) -> ColumnElement[Any]:
+def _member(column: Any, annotation: Any) -> tuple[str, ColumnElement[Any]]:
+    """Return where `format` is to put a value, and the value."""
+    optional = NoneType in get_args(annotation)
+    if column.type.python_type is datetime and not optional:
+        return '"%s"', _instant(column)  # nothing in it needs `to_json`, which is a tenth of a list of 1000
     value = _rendered(column)
-    return func.coalesce(value, constant("null")) if NoneType in get_args(annotation) else value
+    return "%s", func.coalesce(value, constant("null")) if optional else value
 
 
 def _rendered(column: Any) -> ColumnElement[Any]:
@@ -45,7 +49,11 @@ def _rendered(column: Any) -> ColumnElement[Any]:
     if kind is bool:
         return cast(column, Text)  # else "t" or "f"
     if kind is datetime:
-        return func.to_json(func.to_char(func.timezone(constant("UTC"), column), constant(_INSTANT)))
+        return func.to_json(_instant(column))
     if kind not in _ALIKE:
         raise TypeError(f"{column.name}: a list would render {kind.__name__} in another way than a single task")
     return column if kind is int else func.to_json(column)
+
+
+def _instant(column: Any) -> ColumnElement[str]:
+    return func.to_char(func.timezone(constant("UTC"), column), constant(_INSTANT))

@@ -1,4 +1,4 @@
-"""A next release: this service in a folder of its own, whose tasks have three fields more."""
+"""A next release: this service in a folder of its own, whose tasks have four fields more."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,17 +14,21 @@ NEXT = f"{int(HEAD) + 1:04}"
 
 # All that is written by hand for fields: what a client may write, what it gets, what is stored, and the migration.
 MODELS = {
-    "MAX_TITLE": "from datetime import date\n\nfrom pydantic import StrictInt",
+    "MAX_TITLE": "from datetime import date\n\nfrom pydantic import AwareDatetime, StrictInt",
     "TaskBase.description": (
         "priority: StrictInt = Field(default_factory=int, ge=0, le=9)\n"
         "note: Description | None = None\n"
-        "due: date | None = None"
+        "due: date | None = None\n"
+        "remind_at: AwareDatetime | None = None"
     ),
-    "TaskResponse.description": "priority: int = Field(ge=0, le=9)\nnote: str | None\ndue: date | None",
+    "TaskResponse.description": (
+        "priority: int = Field(ge=0, le=9)\nnote: str | None\ndue: date | None\nremind_at: Instant | None"
+    ),
     "Task.description": (
         'priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})\n'
         "note: str | None = Field(default=None, sa_column=Column(Text))\n"
-        "due: date | None = None"
+        "due: date | None = None\n"
+        "remind_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))"
     ),
 }
 MIGRATION = f'''
@@ -39,6 +43,7 @@ def upgrade():
     op.add_column("tasks", sa.Column("priority", sa.Integer(), server_default="0", nullable=False))
     op.add_column("tasks", sa.Column("note", sa.Text()))
     op.add_column("tasks", sa.Column("due", sa.Date()))
+    op.add_column("tasks", sa.Column("remind_at", sa.DateTime(timezone=True)))
 '''
 
 

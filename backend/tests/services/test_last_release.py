@@ -35,7 +35,7 @@ ADDED = {
     for name, field in TaskCreate.model_fields.items()
     if name not in ("title", "description")
 }
-MORE = {"priority": 0, "note": None, "due": None}
+MORE = {"priority": 0, "note": None, "due": None, "remind_at": None}
 
 each_key = pytest.mark.parametrize("key", ["plain", "described"])
 

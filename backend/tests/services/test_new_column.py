@@ -1,7 +1,7 @@
 """One place for a column: a release whose models have more fields, beside this one, on one database.
 
-The fields are of three kinds: a number with bounds and a default, a text that may be null, and a date. Whatever is true
-of them follows from the models: `conftest.py` shows all that was written.
+The fields are of four kinds: a number with bounds and a default, and a text, a date and a moment that may be null.
+Whatever is true of them follows from the models: `conftest.py` shows all that was written.
 """
 
 import json
@@ -17,13 +17,23 @@ from tests.conftest import TLS, execute
 from tests.support.server import serve, settings_for
 from tests.support.tokens import bearer, make_token
 
-PLAIN = {"priority": 0, "note": None, "due": None}
-FULL = {"priority": 7, "note": 'a "quoted" \\ note\nof two lines: ü', "due": "2026-11-30"}
+PLAIN = {"priority": 0, "note": None, "due": None, "remind_at": None}
+FULL = {
+    "priority": 7,
+    "note": 'a "quoted" \\ note\nof two lines: ü',
+    "due": "2026-11-30",
+    "remind_at": "2026-11-30T07:00:00.500000Z",
+}
 
 each_field = pytest.mark.parametrize(
     ("field", "values"),
-    [("priority", [7, 9, 0]), ("note", ["a", "", None]), ("due", ["2026-11-30", "0001-01-01", None])],
-    ids=["priority", "note", "due"],
+    [
+        ("priority", [7, 9, 0]),
+        ("note", ["a", "", None]),
+        ("due", ["2026-11-30", "0001-01-01", None]),
+        ("remind_at", ["2026-11-30T07:00:00.000000Z", "9999-12-31T23:59:59.999999Z", None]),
+    ],
+    ids=["priority", "note", "due", "remind_at"],
 )
 
 
