@@ -11,7 +11,7 @@ from benchmarks.pgbench import PgBench
 from benchmarks.processes import memory
 from benchmarks.results import Results
 from benchmarks.rounds import Rounds
-from benchmarks.services import BARE, EXPRESS, KEY_ONCE, KINDS, OURS, Kind, Running, prepared, running
+from benchmarks.services import BARE, KINDS, OURS, VARIANTS, Kind, Running, prepared, running
 from benchmarks.settings import DOCS, OUTPUT, Settings
 
 Places = dict[Kind, tuple[str, Work]]  # each service's database, and the work in it
@@ -46,23 +46,24 @@ def load(server: Server, places: Places, settings: Settings, results: Results) -
     with ExitStack() as stack:
         services = [stack.enter_context(running(kind, *place)) for kind, place in places.items()]
         for service in services:
-            correctness.check(service)
-        only_get = list(_only_get(stack, places, services[0].work))
+            correctness.check(service, server)
+        services += _for_comparison(stack, places, services[0].work)
         pgbench = PgBench(*places[OURS]) if OURS in places else None
         rounds = Rounds(settings, server.process)
         say("all answers are right; warming up")
-        rounds.warm_up(services, only_get)
-        for sample in rounds.run(services, only_get, pgbench):
+        rounds.warm_up(services)
+        for sample in rounds.run(services, pgbench):
             results.samples.append(sample)
             say(f"{sample.operation:9}{sample.clients:4} {sample.service:9}{sample.rps:9.0f}/s")
-        results.memory = {service.name: memory(service.process) for service in services}
+        results.memory = {service.name: memory(service.process) for service in services if service.kind in places}
 
 
-def _only_get(stack: ExitStack, places: Places, work: Work) -> Iterator[Running]:
-    """Start what is there for comparison, in one operation only."""
+def _for_comparison(stack: ExitStack, places: Places, work: Work) -> Iterator[Running]:
+    """Start what is there for comparison, in a few operations only."""
     yield stack.enter_context(running(BARE, "", work))
-    if EXPRESS in places:
-        yield stack.enter_context(running(KEY_ONCE, *places[EXPRESS]))
+    for kind, variant in VARIANTS:
+        if kind in places:
+            yield stack.enter_context(running(variant, *places[kind]))
 
 
 def delayed(server: Server, places: Places, settings: Settings, results: Results) -> None:

@@ -37,8 +37,16 @@ def ask(port: int, request: Request, **headers: str) -> Answer:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(request.method, request.target, request.content or None, request.headers | headers)
         response = connection.getresponse()
-        text = response.read()
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, json.loads(text or "null"))
+        text = response.read().decode()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, _parsed(text))
+
+
+def _parsed(text: str) -> Any:
+    """Return what is JSON parsed, and what is not, as some have it behind a 500, as it came."""
+    try:
+        return json.loads(text or "null")
+    except json.JSONDecodeError:
+        return text
 
 
 class RefusedError(RuntimeError):

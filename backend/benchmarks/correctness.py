@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks.client import Answer, ask
+from benchmarks.database import Server
 from benchmarks.operations import LONG_LIST, TASKS_EACH, token, user_id
 from benchmarks.services import Running
 
@@ -11,13 +12,14 @@ from benchmarks.services import Running
 _STRIPS_NOTHING = ("sqlmodel", "asyncpg", "django")
 FIELDS = {"id", "user_id", "title", "description", "completed", "created_at", "updated_at"}
 _USER = user_id("checker", 0)
+_CONNECTIONS = 8  # that a service may have had and does not have any more
 
 
 class WrongAnswerError(AssertionError):
     """A service does not do the work that is to be timed."""
 
 
-def check(service: Running) -> None:
+def check(service: Running, server: Server) -> None:
     """Run through the operations as one user.
 
     Raises:
@@ -28,6 +30,7 @@ def check(service: Running) -> None:
     _removed(service, task["id"])
     _lists(service)
     _strangers(service)
+    _asleep(service, server)
 
 
 def _ask(service: Running, method: str, path: str, body: dict[str, object] | None = None) -> Answer:
@@ -98,3 +101,10 @@ def _strangers(service: Running) -> None:
     _expect(service, "expired token", ask(service.port, request, Authorization=expired), 401)
     other = service.work.request("GET", "", user_id("user", 0))
     _expect(service, "other user", ask(service.port, other, Authorization=f"Bearer {token(_USER)}"), 403)
+
+
+def _asleep(service: Running, server: Server) -> None:
+    """A database that ended idle connections, as Neon does when it goes to sleep, is nothing that a user notices."""
+    server.hang_up(service.url)
+    for _ in range(_CONNECTIONS):
+        _expect(service, "list after the database slept", _ask(service, "GET", ""), 200)

@@ -38,6 +38,11 @@ class Server:
         self.execute(f"CREATE DATABASE {name}")
         return self.database(name)
 
+    def hang_up(self, url: str) -> None:
+        """End the connections of a database, as Neon does when it goes to sleep; return when they are gone."""
+        theirs = f"FROM pg_stat_activity WHERE datname = '{urlsplit(url).path[1:]}' AND pid != pg_backend_pid()"
+        self.execute(f"SELECT pg_terminate_backend(pid, 5000) {theirs}")
+
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 

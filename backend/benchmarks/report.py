@@ -20,7 +20,11 @@ HOW = """## How
   tasks: 64 users with 20 each, 4 users with 1000. Each request carries its user's token (HS256). `mixed` is 45 % get,
   25 % list of 20, and 10 % each of create, update and toggle.
 - **Right before fast.** Before anything is timed, every service must answer each operation rightly, refuse bad input
-  and bad tokens, and show nobody another one's task. One answer outside of 2xx ends the run.
+  and bad tokens, show nobody another one's task, and go on when the database has ended its connections. One answer
+  outside of 2xx ends the run.
+- **Connections.** The product is for Neon, which ends them whenever it goes to sleep. So SQLAlchemy has
+  `pool_pre_ping` in both peers and Django its health checks: without, the next request on each of them is a 500. What
+  that costs is in [Whether a connection is alive](#whether-a-connection-is-alive).
 - **Tokens.** All peers verify the signature and the claims of the token of each request; none of them, and none of
   their libraries as they are set up here, remembers one. This service remembers a token that it has verified, by its
   SHA-256, until it expires: each worker verifies each of the load's tokens once. What that spares is in

@@ -25,25 +25,18 @@ class Rounds:
         self._settings = settings
         self._database = database
 
-    def warm_up(self, services: Sequence[Running], only_get: Sequence[Running]) -> None:
+    def warm_up(self, services: Sequence[Running]) -> None:
         """Let compilers, pools and caches settle."""
-        for operation in self._settings.operations or ("mixed",):
-            for service in services:
-                load.run(service, operation, _WARM_UP_CLIENTS, 1)
-        for service in only_get:
-            load.run(service, "get", _WARM_UP_CLIENTS, 1)
+        for service in services:
+            for operation in self._settings.operations or ("mixed",):
+                load.run(service, operation if operation in service.kind.operations else "get", _WARM_UP_CLIENTS, 1)
 
-    def run(
-        self, services: Sequence[Running], only_get: Sequence[Running], pgbench: PgBench | None
-    ) -> Iterator[Sample]:
+    def run(self, services: Sequence[Running], pgbench: PgBench | None) -> Iterator[Sample]:
         """Yield every sample as soon as it is there."""
         for clients in self._settings.clients:
-            for operation in self._operations():
-                participants = self._participants(services, only_get, operation)
+            for operation in self._settings.operations or NAMES:
+                participants = [service for service in services if operation in service.kind.operations]
                 yield from self._interleaved(participants, pgbench, operation, clients)
-
-    def _participants(self, services, only_get, operation: str) -> list[Running]:
-        return [*services, *(only_get if operation == "get" else [])]
 
     def _interleaved(self, participants: list[Running], pgbench, operation: str, clients: int) -> Iterator[Sample]:
         for number in range(self._settings.rounds):
@@ -52,9 +45,6 @@ class Rounds:
             if pgbench and clients == PGBENCH_CLIENTS and operation != "mixed":
                 tps = pgbench.tps(operation, self._settings.length(operation, clients))
                 yield Sample(pgbench.name, operation, clients, number, tps)
-
-    def _operations(self) -> tuple[str, ...]:
-        return self._settings.operations or NAMES
 
     def _sample_or_failure(self, service: Running, operation: str, clients: int, number: int) -> Sample:
         """Report a peer that fails under load, and start it anew: the usual stack may stand still for minutes.

@@ -6,14 +6,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 
 from benchmarks.client import answers
 from benchmarks.database import Server, free_port
-from benchmarks.operations import SECRET, Work
+from benchmarks.operations import NAMES, SECRET, Work
 from benchmarks.seed import seed
 from benchmarks.settings import ASYNCPG_VENV, BACKEND, BESIDE, DJANGO_VENV, OUTPUT, PEERS, VENV, WORKERS
 
@@ -30,6 +30,7 @@ class Kind:
     command: tuple[str, ...]
     port_option: bool = False
     variables: tuple[tuple[str, str], ...] = ()  # of the environment, beside those that all have
+    operations: tuple[str, ...] = NAMES  # what it is asked for under load
 
     def start(self, url: str, port: int, workers: int = WORKERS) -> subprocess.Popen[bytes]:
         """Start it; its log goes to /dev/null, or to output/ with BENCH_LOGS=1."""
@@ -79,9 +80,23 @@ EXPRESS = Kind("express", "Express + pg", PEERS / "express_pg", _NODE)
 FASTIFY = Kind("fastify", "Fastify + pg", PEERS / "fastify_pg", _NODE)
 _BESIDE = (Kind("beside", "this service, elsewhere", Path(BESIDE), _SERVICE),) if BESIDE else ()
 KINDS = (OURS, *_BESIDE, USUAL, ASYNCPG, DJANGO, EXPRESS, FASTIFY)
-# Asked for one task only: what the server could do, and what Express could.
-BARE = Kind("bare", "bare ASGI", BACKEND, _uvicorn(VENV, "--no-access-log", "benchmarks.bare:app"), port_option=True)
-KEY_ONCE = Kind("key_once", "Express, key made once", EXPRESS.folder, _NODE, variables=(("JWT_KEY", "once"),))
+
+
+def _variant(kind: Kind, suffix: str, *operations: str, **variables: str) -> Kind:
+    """Return a peer that does one thing otherwise; it works on the peer's own database."""
+    more = (*kind.variables, *variables.items())
+    return replace(kind, name=f"{kind.name}_{suffix}", variables=more, operations=operations)
+
+
+# For comparison, in a few operations: what the server could do, what Express could, and what a ping costs.
+BARE = Kind(
+    *("bare", "bare ASGI", BACKEND, _uvicorn(VENV, "--no-access-log", "benchmarks.bare:app")),
+    port_option=True,
+    operations=("get",),
+)
+KEY_ONCE = _variant(EXPRESS, "key_once", "get", JWT_KEY="once")
+TRUSTING = {kind: _variant(kind, "trusting", "get", "toggle", PING="off") for kind in (USUAL, ASYNCPG, DJANGO)}
+VARIANTS = ((EXPRESS, KEY_ONCE), *TRUSTING.items())
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from benchmarks.markdown import captioned, figure, section, table
 from benchmarks.operations import NAMES, TITLES
 from benchmarks.results import Results
-from benchmarks.services import KINDS
+from benchmarks.services import EXPRESS, KEY_ONCE, KINDS, TRUSTING
 from benchmarks.settings import CROWD
 from benchmarks.targets import PEERS as JUDGED
 from benchmarks.targets import Target, others, speed, tail
@@ -114,14 +114,38 @@ def _limit_rows(results: Results, operation: str, clients: int) -> Iterator[list
             yield [f"{TITLES[operation]}, {clients} clients: {limit}", figure(rps), f"{share:.0%}"]
 
 
+def trusting(results: Results) -> str:
+    """Return what those peers that ask whether a connection is alive could do if they did not."""
+    rows = (
+        [TITLES[operation], str(clients), kind.title, *_unasked(results, kind.name, variant.name, operation, clients)]
+        for operation, clients in _measured(results)
+        for kind, variant in TRUSTING.items()
+        if results.load.of(variant.name, operation, clients)
+    )
+    header = ["Operation", "clients", "Service", "a second", "without", "this service / that"]
+    return section("Whether a connection is alive", captioned(_TRUSTING, table(header, rows)))
+
+
+def _unasked(results: Results, asking: str, trusting: str, operation: str, clients: int) -> list[str]:
+    rates = (results.load.median(name, operation, clients, "rps") for name in (asking, trusting))
+    return [*map(figure, rates), figure(results.load.ratio("ours", trusting, operation, clients), " x")]
+
+
+_TRUSTING = """\
+Neon ends all connections when it goes to sleep, and every service here must answer as if nothing had happened. This
+service looks at the socket and the Node services are told by the event loop, without a round trip; the others make one
+for each request (`pool_pre_ping` of SQLAlchemy, `CONN_HEALTH_CHECKS` of Django). What they make without it, for a
+database that never ends a connection:"""
+
+
 def key_once(results: Results) -> str:
     """Return what Express could do in `get` if its secret were not read anew for each token."""
     asked = ("rps", "p50", "p99", "cpu")
     rows = (
         [title, str(clients), *(figure(results.load.median(name, "get", clients, field)) for field in asked)]
         for clients in results.clients
-        if results.load.of("key_once", "get", clients)
-        for name, title in (("express", SERVICES["express"]), ("key_once", "its key made once"))
+        if results.load.of(KEY_ONCE.name, "get", clients)
+        for name, title in ((EXPRESS.name, EXPRESS.title), (KEY_ONCE.name, "its key made once"))
     )
     header = ["Service, get", "clients", "a second", "p50, ms", "p99, ms", "CPU, ms"]
     return section("Express and its secret", captioned(_KEY_ONCE, table(header, rows)))
@@ -132,4 +156,4 @@ Express verifies the token of each request, and is measured as its users write i
 which jsonwebtoken tries to read as a public key each time. What a service gains that makes a key of it once, at its
 start:"""
 
-PARTS = (judged, throughput, key_once, latency, cpu, limits)
+PARTS = (judged, throughput, trusting, key_once, latency, cpu, limits)

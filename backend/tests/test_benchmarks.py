@@ -1,11 +1,13 @@
 """The parts of the benchmark that decide: what is a round trip, how rounds become one figure, what a failure is."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -14,14 +16,14 @@ from benchmarks import chart, load, machine, report
 from benchmarks.client import answers, body_length
 from benchmarks.delay import Delayed
 from benchmarks.load import p99_with_unanswered
-from benchmarks.operations import NAMES
+from benchmarks.operations import NAMES, Work
 from benchmarks.pgbench import transactions_per_second
 from benchmarks.processes import cpu_seconds
 from benchmarks.proxy import RoundTrips, proxy
 from benchmarks.results import Results
 from benchmarks.rounds import Rounds
 from benchmarks.scale import ListCost
-from benchmarks.services import KINDS, Kind, running
+from benchmarks.services import BARE, KINDS, OURS, TRUSTING, Kind, Running, running
 from benchmarks.settings import Settings
 from benchmarks.stats import Sample, Samples
 from benchmarks.targets import Target, others, speed, tail
@@ -50,7 +52,7 @@ def test_a_peer_that_fails_under_load_is_started_anew(monkeypatch: pytest.Monkey
     with running(kind, "") as peer:
         before = peer.process.pid
         rounds = Rounds(Settings(rounds=1, operations=("get",), clients=(16, 100)), None)
-        assert [sample.failure for sample in rounds.run([peer], [peer], None)] == ["it stood still"] * 4
+        assert [sample.failure for sample in rounds.run([peer, peer], None)] == ["it stood still"] * 4
         assert peer.process.pid != before
         assert answers(peer.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
@@ -64,10 +66,23 @@ def test_a_round_begins_when_the_service_before_has_done_its_work(monkeypatch: p
     kind = Kind("peer", "a peer", tmp_path, (sys.executable, "-c", _PEER), port_option=True)
     with running(kind, "") as peer:
         rounds = Rounds(Settings(rounds=1, operations=("create",), clients=(16,)), None)
-        assert len(list(rounds.run([peer], [], None))) == 1
+        assert len(list(rounds.run([peer], None))) == 1
         done = cpu_seconds(peer.process)
         time.sleep(0.2)
         assert cpu_seconds(peer.process) - done < 0.05
+
+
+def test_what_is_there_for_comparison_is_asked_for_its_own_operations_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(load, "run", lambda *_: load.Load(rps=1, p50=1, p99=1, requests=1))
+    monkeypatch.setattr(Rounds, "_let_finish", lambda *_: None)
+    services = [Running(kind, "", Work({})) for kind in (OURS, BARE, *TRUSTING.values())]
+    for service in services:
+        monkeypatch.setattr(service, "_popen", SimpleNamespace(pid=os.getpid()), raising=False)
+    rounds = Rounds(Settings(rounds=1, operations=("list20", "get", "toggle"), clients=(16,)), None)
+    asked = [(sample.service, sample.operation) for sample in rounds.run(services, None)]
+    trusting = ("sqlmodel_trusting", "asyncpg_trusting", "django_trusting")
+    both = (("get", ("ours", "bare", *trusting)), ("toggle", ("ours", *trusting)))
+    assert asked == [("ours", "list20"), *((name, operation) for operation, names in both for name in names)]
 
 
 def test_what_a_client_sends_in_one_go_is_one_round_trip():
@@ -267,3 +282,12 @@ def test_a_failed_transaction_of_pgbench_is_not_a_result():
     assert transactions_per_second(report.format(0)) == 12.5
     with pytest.raises(RuntimeError):
         transactions_per_second(report.format(3))
+
+
+def test_the_report_says_what_the_peers_would_make_without_a_ping():
+    unasked = Sample("django_trusting", "get", 100, 0, rps=1600)
+    text = report.markdown(measured(*everywhere(), unasked))
+    assert "| get | 100 | Django Ninja | 1000 | 1600 | 1.25 x |" in text
+    assert "Whether a connection is alive" not in report.markdown(measured()).replace(
+        "[Whether a connection is alive]", ""
+    )

@@ -2,6 +2,8 @@
 import pg from "pg";
 
 export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+// Without a listener the end of an idle connection ends the process; with one, the pool opens another.
+pool.on("error", (error) => console.error(error.message));
 
 export const createSchema = () =>
   pool.query(`

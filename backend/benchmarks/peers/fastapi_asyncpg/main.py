@@ -15,7 +15,10 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-engine = create_async_engine(os.environ["DATABASE_URL"].replace("://", "+asyncpg://", 1))
+# Neon ends idle connections when it goes to sleep; without a ping each of them would be a 500.
+engine = create_async_engine(
+    os.environ["DATABASE_URL"].replace("://", "+asyncpg://", 1), pool_pre_ping=os.environ.get("PING") != "off"
+)
 # Without `expire_on_commit=False` an attribute read after the commit would be loaded outside of an `await`.
 session_factory = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
 bearer = HTTPBearer()

@@ -13,7 +13,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import DateTime, Index, text
 from sqlmodel import Field, Session, SQLModel, col, create_engine, select
 
-engine = create_engine(os.environ["DATABASE_URL"].replace("://", "+psycopg2://", 1))
+# Neon ends idle connections when it goes to sleep; without a ping each of them would be a 500.
+engine = create_engine(
+    os.environ["DATABASE_URL"].replace("://", "+psycopg2://", 1), pool_pre_ping=os.environ.get("PING") != "off"
+)
 bearer = HTTPBearer()
 
 

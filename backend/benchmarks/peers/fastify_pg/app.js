@@ -21,6 +21,8 @@ export async function build() {
   });
   app.register(tasks, { prefix: "/api/:userId/tasks" });
   await app.ready();
+  // Without a listener the end of an idle connection ends the process; with one, the pool opens another.
+  app.pg.pool.on("error", (error) => app.log.error(error.message));
   await createSchema(app.pg);
   return app;
 }

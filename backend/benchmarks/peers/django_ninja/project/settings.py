@@ -14,8 +14,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
 ]
 
-# Each thread of gunicorn keeps its connection. Health checks, a round trip a request, are off, as by default.
-DATABASES = {"default": dj_database_url.config(conn_max_age=None)}
+# Each thread of gunicorn keeps its connection. Neon ends idle ones when it goes to sleep; without a check each of them
+# would be a 500.
+DATABASES = {"default": dj_database_url.config(conn_max_age=None, conn_health_checks=os.environ.get("PING") != "off")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
