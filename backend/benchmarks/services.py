@@ -84,8 +84,8 @@ KINDS = (OURS, *_BESIDE, USUAL, ASYNCPG, DJANGO, EXPRESS, FASTIFY)
 
 def _variant(kind: Kind, suffix: str, *operations: str, **variables: str) -> Kind:
     """Return a peer that does one thing otherwise; it works on the peer's own database."""
-    more = (*kind.variables, *variables.items())
-    return replace(kind, name=f"{kind.name}_{suffix}", variables=more, operations=operations)
+    name, title = f"{kind.name}_{suffix}", f"{kind.title}, {suffix.replace('_', ' ')}"
+    return replace(kind, name=name, title=title, variables=(*kind.variables, *variables.items()), operations=operations)
 
 
 # For comparison, in a few operations: what the server could do, what Express could, and what a ping costs.

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from benchmarks.markdown import captioned, figure, section, table
 from benchmarks.operations import NAMES, TITLES
 from benchmarks.results import Results
-from benchmarks.services import EXPRESS, KEY_ONCE, KINDS, TRUSTING
+from benchmarks.services import EXPRESS, KEY_ONCE, KINDS, TRUSTING, VARIANTS
 from benchmarks.settings import CROWD
 from benchmarks.targets import PEERS as JUDGED
 from benchmarks.targets import Target, others, speed, tail
 
 SERVICES = {kind.name: kind.title for kind in KINDS}
 PEERS = {name: title for name, title in SERVICES.items() if name != "ours"}
+_ALL = SERVICES | {variant.name: variant.title for _, variant in VARIANTS}
 _HEADER = ["Operation", "clients", *SERVICES.values()]
 
 
@@ -75,7 +76,7 @@ def _measured(results: Results) -> list[tuple[str, int]]:
 def _failures(results: Results) -> str:
     counted = Counter((one.service, one.operation, one.clients) for one in results.load.failures)
     lines = (
-        f"- {SERVICES[name]}, {TITLES[operation]}, {n} clients: {times}\n"
+        f"- {_ALL[name]}, {TITLES[operation]}, {n} clients: {times}\n"
         for (name, operation, n), times in counted.items()
     )
     return captioned(
