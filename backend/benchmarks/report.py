@@ -10,8 +10,9 @@ it was measured: [How](#how).
 
 ![Requests a second, and latency with a distant database](benchmarks.svg)
 
-Measured on {machine}. Interleaved rounds: {run[rounds]}, of {run[seconds]} s, lists of 1000 for 100 clients of twice
-that; two worker processes for each service; load generator and PostgreSQL on the same machine. Versions: {versions}.
+Measured on {machine}. Interleaved rounds: {run[rounds]}, of {run[seconds]} s, lists of 1000 for 100 clients of four
+times that; two worker processes for each service; load generator and PostgreSQL on the same machine. Versions:
+{versions}.
 """
 
 HOW = """## How

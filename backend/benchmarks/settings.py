@@ -81,8 +81,8 @@ class Settings:
     services: tuple[str, ...] = field(default_factory=lambda: _words("SERVICES", ()))
 
     def length(self, operation: str, clients: int) -> int:
-        """Return the seconds of a round: twice as many where a slow peer has not yet answered everybody in one."""
-        return self.seconds * (2 if operation == "list1000" and clients >= CROWD else 1)
+        """Return the seconds of a round: four times as many where a slow peer has not yet answered everybody in one."""
+        return self.seconds * (4 if operation == "list1000" and clients >= CROWD else 1)
 
     @property
     def public(self) -> dict[str, object]:
