@@ -91,6 +91,7 @@ def _watched(descriptor: int, *, writing: bool) -> Iterator[asyncio.Event]:
     try:
         yield ready
     finally:
+        # Where the server has hung up, libpq has closed the socket by then; its number is nobody else's before this.
         (loop.remove_writer if writing else loop.remove_reader)(descriptor)
 
 
