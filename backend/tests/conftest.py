@@ -2,7 +2,9 @@
 
 import os
 import ssl
+import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +14,7 @@ from pathlib import Path
 os.environ["NEON_DB_URL"] = "postgresql://nowhere.invalid/none"
 os.environ["BETTER_AUTH_SECRET"] = "only-for-the-import-of-the-module-src-main"
 
+import greenlet
 import httpx
 import psycopg2
 import pytest
@@ -21,6 +24,19 @@ from tests.support import canaries
 from tests.support.polling import eventually
 from tests.support.server import Service, serve, settings_for
 from tests.support.tokens import bearer, make_token
+
+# The greenlets that threads begin with. Coverage has one of each thread as a key of a WeakKeyDictionary. Where a thread
+# that has ended was the last to hold it, greenlet lets it go among the interpreter's pending calls, and there Python
+# code of that dictionary runs; if another thread ends meanwhile, CPython 3.11 never comes back from it while it traces.
+_kept: list[greenlet.greenlet] = []
+
+
+def _keep(*_: object) -> None:
+    sys.setprofile(None)
+    _kept.append(greenlet.getcurrent())
+
+
+threading.setprofile(_keep)  # once in each thread that begins from now on
 
 TLS = ssl.create_default_context()  # never used, but each httpx.Client would spend 50 ms on one of its own
 
