@@ -123,5 +123,5 @@ soak: $(READY) ## Mixed load with faults for SOAK_MINUTES=10; reports memory, le
 	cd backend && $(BIN)/python -m tests.soak
 
 .PHONY: bench
-bench: $(READY) ## Measure speed beside five other stacks, some 20 minutes; QUICK=1 some 4 (backend/benchmarks/settings.py)
+bench: $(READY) ## Measure speed beside five other stacks, some 27 minutes; QUICK=1 some 5 (backend/benchmarks/settings.py)
 	cd backend && BENCH_QUICK=$(QUICK) $(BIN)/python -m benchmarks

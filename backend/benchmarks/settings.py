@@ -66,7 +66,7 @@ BESIDE = os.environ.get("BENCH_BESIDE", "")
 
 @dataclass(frozen=True)
 class Settings:
-    """One run; the defaults take some twenty minutes, with BENCH_QUICK=1 less than four."""
+    """One run; the defaults take some 27 minutes, with BENCH_QUICK=1 some five."""
 
     seconds: int = field(default_factory=lambda: _number("SECONDS", 1))
     rounds: int = field(default_factory=lambda: _number("ROUNDS", 1 if QUICK else ROUNDS))
