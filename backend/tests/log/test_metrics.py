@@ -86,6 +86,7 @@ def test_requests_are_counted_by_route_and_status(start: Start, collector: Colle
     becomes(collector, 3, DURATION, route=route, status_code=200)
     becomes(collector, 1, DURATION, route=route, status_code=401)
     becomes(collector, 3, DURATION, route=route + "/{task_id}", status_code=404)
+    becomes(collector, 4, DURATION, status_code=404)
     series = collector.latest(DURATION)
     assert sum(point.value for point in series) == 8  # no probe
     assert all(0 < point.total < 30 for point in series)
