@@ -37,6 +37,8 @@ def _keep(*_: object) -> None:
 
 
 threading.setprofile(_keep)  # once in each thread that begins from now on
+# Else greenlet looks for who holds them, among all objects, and imports a module for it in whatever code runs then.
+greenlet.enable_optional_cleanup(False)
 
 TLS = ssl.create_default_context()  # never used, but each httpx.Client would spend 50 ms on one of its own
 
