@@ -28,8 +28,9 @@ class Rounds:
     def warm_up(self, services: Sequence[Running]) -> None:
         """Let compilers, pools and caches settle."""
         for service in services:
-            for operation in self._settings.operations or ("mixed",):
-                load.run(service, operation if operation in service.kind.operations else "get", _WARM_UP_CLIENTS, 1)
+            wanted = self._settings.operations or ("mixed",)
+            for operation in [one for one in wanted if one in service.kind.operations] or ["get"]:
+                load.run(service, operation, _WARM_UP_CLIENTS, 1)
 
     def run(self, services: Sequence[Running], pgbench: PgBench | None) -> Iterator[Sample]:
         """Yield every sample as soon as it is there."""

@@ -90,7 +90,10 @@ def _variant(kind: Kind, suffix: str, *operations: str, **variables: str) -> Kin
 
 # For comparison, in a few operations: what the server could do, what Express could, and what a ping costs.
 BARE = Kind(
-    *("bare", "bare ASGI", BACKEND, _uvicorn(VENV, "--no-access-log", "benchmarks.bare:app")),
+    "bare",
+    "bare ASGI",
+    BACKEND,
+    _uvicorn(VENV, "--no-access-log", "benchmarks.bare:app"),
     port_option=True,
     operations=("get",),
 )
