@@ -19,7 +19,6 @@ CONTRACTS = tomllib.loads((BACKEND / "pyproject.toml").read_text())["tool"]["imp
 
 # What is no public name of a library, and why it is used all the same.
 ALLOWED = {
-    "postgres/dialect.py: _async_soft_close",  # SQLAlchemy asks for it by this name and has no other
     "log/configuring.py: _srcfile",  # named by the logging HOWTO, under "Optimization"
     "services/tasks.py: _asdict",  # the documented name of a method of named tuples
 }

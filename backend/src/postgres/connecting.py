@@ -19,8 +19,6 @@ from psycopg2.extensions import connection as pg_connection
 from psycopg2.extensions import make_dsn, parse_dsn
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from src.postgres.dialect import AsyncioCursor
-
 logger = logging.getLogger(__name__)
 
 # Given to libpq where the URL says nothing. A pooler accepts all of these; `options` it would refuse.
@@ -116,7 +114,7 @@ class Connector:
         given["target_session_attrs"] = target.session
         dsn = make_dsn(self.dsn, **{name: value or None for name, value in given.items()})
         async with asyncio.timeout((deadline - loop.time()) / candidates):
-            connection: pg_connection = await greenlet_spawn(psycopg2.connect, dsn, cursor_factory=AsyncioCursor)
+            connection: pg_connection = await greenlet_spawn(psycopg2.connect, dsn)
         return connection
 
     async def _targets(self) -> list[Target]:

@@ -1,7 +1,7 @@
 """The time of one operation: a deadline in the event loop, and what is left of it for the server.
 
-The limit of the operation under way is in a context variable: SQLAlchemy calls the engine's events, which need it, with
-arguments of its own.
+The limit of the operation under way is in a context variable: SQLAlchemy calls the engine's events and the dialect,
+which need it, with arguments of its own.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ _READS = re.compile(r"\b(SELECT)\b(?:.*?\bFROM (\w+))?", re.DOTALL)
 
 
 def trace_statements(engine: Engine, tracer: Tracer) -> None:
-    """Listen to an engine; before all others who do, so that the text is what was built and not what is sent."""
+    """Listen to an engine. The text is what was built, since the dialect adds a statement's limit later."""
 
     def begin(connection: Connection, _cursor: Any, statement: str, *_context: Any) -> None:
         # What no request asked for, as at the start, would be a trace of its own each time.

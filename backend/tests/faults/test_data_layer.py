@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import uvloop
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Session
 
 from src.db import Database
 from src.errors import DatabaseFaultError, DatabaseUnavailableError
+from src.models import TaskCreate
+from src.services.tasks import TaskService
 from tests.support.chaos import Proxy
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
@@ -31,8 +33,8 @@ class Statement:
         self._repeatable = repeatable
 
     async def run(self, database: Database, **parameters: Any) -> Any:
-        async def work(session: AsyncSession) -> Any:
-            return await session.scalar(self._text, parameters)
+        def work(session: Session) -> Any:
+            return session.scalar(self._text, parameters)
 
         return await database.run(work, repeatable=self._repeatable)
 
@@ -126,6 +128,21 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server_and_its_connecti
         pids.append(await db.run(lambda session: session.scalar(text("SELECT pg_backend_pid()"))))
         assert pids[0] == pids[1]
         await gone(postgres, database)
+
+    run(postgres.url(database), test, db_statement_timeout=0.3)
+
+
+def test_rows_that_are_written_together_have_the_same_limit(postgres: Postgres, database: str) -> None:
+    """SQLAlchemy executes these on another way."""
+
+    async def test(db: Database) -> None:
+        two = [(TaskCreate(title=title), False) for title in ("a", "b")]
+        with postgres.connected(database, autocommit=False) as holder:
+            holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(DatabaseUnavailableError):
+                await TaskService(db, "limit").create_all(two)
+            await asyncio.to_thread(eventually, lambda: not postgres.waiting(database), 5, "the server gave up")
+        await TaskService(db, "limit").create_all(two)
 
     run(postgres.url(database), test, db_statement_timeout=0.3)
 

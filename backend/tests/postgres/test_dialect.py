@@ -6,7 +6,7 @@ An upgrade of either library that moves the seam fails here at once.
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2
@@ -14,16 +14,20 @@ import pytest
 import uvloop
 from sqlalchemy import bindparam, insert, text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Session, select
 
 from src.db import Database
 from src.models import Task
 from src.services import statements
 from tests.support.server import Service, settings_for
 
-Use = Callable[[AsyncSession], Awaitable[Any]]
+Use = Callable[[Session], Any]
 PARAMETERS = {"owner": "seam", "title": "t", "title_key": "t", "description": None}
+
+
+async def within(database: Database, use: Use) -> Any:
+    async with database.sessions() as session:
+        return await session.run_sync(use)
 
 
 def used(url: str, use: Use) -> Any:
@@ -32,8 +36,7 @@ def used(url: str, use: Use) -> Any:
     async def main() -> Any:
         database = Database(settings_for(url, db_pool_size=1))
         try:
-            async with database.sessions() as session:
-                result = await use(session)
+            result = await within(database, use)
             assert database.engine.sync_engine.pool.status().startswith("Pool size: 1  Connections in pool: 1")
             return result
         finally:
@@ -43,48 +46,44 @@ def used(url: str, use: Use) -> Any:
         return runner.run(main())
 
 
-async def _row(session: AsyncSession) -> Any:
-    task = (await session.exec(statements.CREATE, params=PARAMETERS)).one_or_none()
-    found = (await session.exec(statements.GET, params={"owner": "seam", "task_id": task.id})).one_or_none()
+def _row(session: Session) -> Any:
+    task = session.exec(statements.CREATE, params=PARAMETERS).one_or_none()
+    found = session.exec(statements.GET, params={"owner": "seam", "task_id": task.id}).one_or_none()
     return found.title
 
 
-async def _entity(session: AsyncSession) -> Any:
-    await session.scalar(statements.CREATE, PARAMETERS)
-    return (
-        (await session.exec(select(Task).where(Task.user_id == bindparam("owner")), params=PARAMETERS)).all()[0].title
-    )
+def _entity(session: Session) -> Any:
+    session.scalar(statements.CREATE, PARAMETERS)
+    return session.exec(select(Task).where(Task.user_id == bindparam("owner")), params=PARAMETERS).all()[0].title
 
 
-async def _columns(session: AsyncSession) -> Any:
-    await session.scalar(statements.CREATE, PARAMETERS)
-    return (await session.exec(select(Task.title).where(Task.title == bindparam("title")), params=PARAMETERS)).all()[0]
+def _columns(session: Session) -> Any:
+    session.scalar(statements.CREATE, PARAMETERS)
+    return session.exec(select(Task.title).where(Task.title == bindparam("title")), params=PARAMETERS).all()[0]
 
 
-async def _returning(session: AsyncSession) -> Any:
+def _returning(session: Session) -> Any:
     values = {"user_id": "seam", "title": "t", "title_key": "t"}
-    return (
-        (await session.exec(insert(statements.tasks).values(**values).returning(statements.tasks.c.title))).one().title
-    )
+    return session.exec(insert(statements.tasks).values(**values).returning(statements.tasks.c.title)).one().title
 
 
-async def _text(session: AsyncSession) -> Any:
-    return await session.scalar(text("SELECT CAST(:title AS text)"), PARAMETERS)
+def _text(session: Session) -> Any:
+    return session.scalar(text("SELECT CAST(:title AS text)"), PARAMETERS)
 
 
-async def _conditional(session: AsyncSession) -> Any:
-    task = (await session.exec(statements.CREATE, params=PARAMETERS)).one()
+def _conditional(session: Session) -> Any:
+    task = session.exec(statements.CREATE, params=PARAMETERS).one()
     parameters = {"owner": "seam", "task_id": task.id, "wanted": [task.updated_at], "unwanted": [], "completed": True}
-    changed = (await session.exec(statements.COMPLETE_IF, params=parameters)).one()
+    changed = session.exec(statements.COMPLETE_IF, params=parameters).one()
     return changed.title if changed.there and changed.completed else None
 
 
-async def _several(session: AsyncSession) -> Any:
+def _several(session: Session) -> Any:
     owner = {"owner": "several"}
     rows = [{**PARAMETERS, **owner, "completed": completed} for completed in (True, False)]
-    await session.exec(statements.CREATE_ALL, params=rows)
+    session.exec(statements.CREATE_ALL, params=rows)
     mine = select(Task).where(Task.user_id == bindparam("owner")).order_by(statements.tasks.c.id)
-    *_, first, second = (await session.exec(mine, params=owner)).all()
+    *_, first, second = session.exec(mine, params=owner).all()
     return first.title if first.completed and not second.completed else None
 
 
@@ -93,14 +92,14 @@ def test_every_form_in_use_gives_its_result(database_url: str, service: Service,
     assert used(database_url, use) == "t"
 
 
-async def _fault(session: AsyncSession) -> None:
+def _fault(session: Session) -> None:
     with pytest.raises(DBAPIError):
-        await session.scalar(text("SELECT 1/0"))
+        session.scalar(text("SELECT 1/0"))
 
 
-async def _fault_and_further(session: AsyncSession) -> Any:
-    await _fault(session)
-    return await session.scalar(text("SELECT 2"))
+def _fault_and_further(session: Session) -> Any:
+    _fault(session)
+    return session.scalar(text("SELECT 2"))
 
 
 def test_an_error_leaves_the_connection_usable(database_url: str, service: Service) -> None:
@@ -111,8 +110,8 @@ _PIECES = "SELECT repeat('x', 9000), pg_sleep(0.02){} FROM generate_series(1, 10
 _ENDS = ", CASE number WHEN 5 THEN pg_terminate_backend(pg_backend_pid()) END"
 
 
-async def _pieces(session: AsyncSession) -> Any:
-    return sum(len(row[0]) for row in (await session.exec(text(_PIECES.format("")))).all())
+def _pieces(session: Session) -> Any:
+    return sum(len(row[0]) for row in session.exec(text(_PIECES.format(""))).all())
 
 
 def test_an_answer_that_comes_in_pieces_is_whole(database_url: str, service: Service) -> None:
@@ -127,12 +126,10 @@ def test_a_connection_that_ends_between_two_pieces_is_followed_by_another_with_i
         database = Database(settings_for(database_url, db_pool_size=1))
         try:
             for _ in range(3):
-                async with database.sessions() as session:
-                    with pytest.raises(DBAPIError) as raised:
-                        await session.exec(text(_PIECES.format(_ENDS)))
+                with pytest.raises(DBAPIError) as raised:
+                    await within(database, lambda session: session.scalar(text(_PIECES.format(_ENDS))))
                 assert raised.value.connection_invalidated
-                async with database.sessions() as session:
-                    assert await _pieces(session) == 90_000
+                assert await within(database, _pieces) == 90_000
         finally:
             await database.close()
 
@@ -145,9 +142,8 @@ def test_sessions_wait_side_by_side_in_one_thread(database_url: str, service: Se
         database = Database(settings_for(database_url, db_pool_size=4))
 
         async def sleep() -> int:
-            async with database.sessions() as session:
-                await session.scalar(text("SELECT pg_sleep(0.5)"))
-                return threading.get_ident()
+            await within(database, lambda session: session.scalar(text("SELECT pg_sleep(0.5)")))
+            return threading.get_ident()
 
         started = time.monotonic()
         threads = await asyncio.gather(*(sleep() for _ in range(4)))
@@ -174,8 +170,7 @@ def test_a_session_needs_no_event_loop_policy(database_url: str, service: Servic
 
     async def main() -> Any:
         database = Database(settings_for(database_url))
-        async with database.sessions() as session:
-            result = await session.scalar(text("SELECT 4"))
+        result = await within(database, lambda session: session.scalar(text("SELECT 4")))
         await database.close()
         return result
 
