@@ -21,7 +21,7 @@ def _folder_of_this_user() -> str:
     """
     name = f"tasks-api-{os.geteuid()}"
     usual = Path(tempfile.gettempdir()) / name
-    folder = usual if len(os.fsencode(usual)) <= _LONGEST else Path("/tmp") / name  # noqa: S108  # checked below
+    folder = usual if len(os.fsencode(usual)) <= _LONGEST else Path("/tmp") / name  # noqa: S108  # its owner is checked below
     folder.mkdir(mode=0o700 if os.geteuid() else 0o755, exist_ok=True)  # root's server runs as another user
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():

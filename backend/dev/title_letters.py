@@ -44,7 +44,8 @@ console.log(JSON.stringify({ source: `CLDR ${process.versions.cldr}, ICU ${proce
 def main() -> None:
     """Ask for the order and write the module."""
     node = shutil.which("node") or sys.exit("Node.js is needed")
-    answered = subprocess.run([node, "-e", _ORDER], capture_output=True, check=True, text=True)  # noqa: S603  # ours
+    command = [node, "-e", _ORDER]
+    answered = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603  # the script above
     answer = json.loads(answered.stdout)
     TARGET.write_text(rendered(answer["groups"], answer["source"]), encoding="utf-8")
 

@@ -115,7 +115,7 @@ def frontend(database_url: str, url: str, api_url: str) -> Iterator["subprocess.
 @contextmanager
 def running(command: list[str], folder: Path, settings: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server until the block ends. Ctrl+C reaches it by itself; it is told again, which harms nobody."""
-    process = subprocess.Popen(command, cwd=folder, env=os.environ | settings)  # noqa: S603  # both are named above
+    process = subprocess.Popen(command, cwd=folder, env=os.environ | settings)  # noqa: S603  # lists of ours, no shell
     try:
         yield process
     finally:

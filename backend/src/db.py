@@ -170,6 +170,10 @@ class Database:
         finally:
             this_request().db_seconds += time.perf_counter() - started
 
+    async def in_session(self, operation: Operation[T]) -> T:
+        """Do something in a session of its own, once and without bounds; `run` has them."""
+        return await self.sessions().run_sync(_in_session, operation)
+
     async def ping(self) -> None:
         """Make one round trip.
 
@@ -236,7 +240,7 @@ class Database:
         attempt = 0
         while True:
             try:
-                return await self.sessions().run_sync(_in_session, operation)
+                return await self.in_session(operation)
             except DBAPIError as error:
                 again = had_no_effect(error) or (repeatable and error.connection_invalidated)
                 if not again or (lost and error.connection_invalidated):
@@ -274,6 +278,7 @@ class Database:
             await schema.ensure(self.engine)
 
 
+# The session is SQLModel's, for which the type of `run_sync` has only SQLAlchemy's.
 def _in_session(session: Any, operation: Operation[T]) -> T:
     """Do it and close the session, all in one greenlet; `async with` would need a second one, 6 % of a request."""
     with session:

@@ -39,7 +39,7 @@ class Output(logging.Handler):
         """Queue a line, if there is room."""
         try:
             line = _encoded(self.format(record))
-        except Exception:  # noqa: BLE001  # as the standard library's handlers have it
+        except Exception:  # noqa: BLE001  # a line that cannot be made must not end what it tells of
             self.handleError(record)
             return
         if self._taken - self._done + len(line) > ROOM:

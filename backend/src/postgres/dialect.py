@@ -4,6 +4,7 @@ Two official hooks meet here. psycopg2 calls one function wherever libpq would b
 https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries). SQLAlchemy runs the synchronous code of a
 driver in a greenlet, from which `await_` hands an awaitable to the event loop; its own asyncio dialects are made of it
 (https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-greenlet-spawn-and-await-only-directly).
+Each statement takes along what is left of its operation's time.
 
 Importing this registers `postgresql+psycopg2_asyncio` and changes how every psycopg2 connection of the process waits:
 under an `AsyncSession` in the event loop, anywhere else in `select`, as psycopg2 itself would.
@@ -50,7 +51,8 @@ class AsyncioPsycopg2Dialect(PGDialect_psycopg2):
         """Have the server give up as well, told in the same message: no round trip, nothing that outlives a statement.
 
         The event `before_cursor_execute` would do, but where an engine has one, SQLAlchemy joins its events with those
-        of a connection each time that one is used: 5 % of a request.
+        of a connection each time that one is used: 5 % of a request. It would bound `executemany` too, which nothing
+        here uses: that is a round trip for each row.
         """
         if limit := Limit.current():
             statement = f"SET LOCAL statement_timeout={limit.milliseconds};{statement}"

@@ -25,18 +25,13 @@ Use = Callable[[Session], Any]
 PARAMETERS = {"owner": "seam", "title": "t", "title_key": "t", "description": None}
 
 
-async def within(database: Database, use: Use) -> Any:
-    async with database.sessions() as session:
-        return await session.run_sync(use)
-
-
 def used(url: str, use: Use) -> Any:
     """Return what a session of the service's own engine gives, and show that its connection is given back."""
 
     async def main() -> Any:
         database = Database(settings_for(url, db_pool_size=1))
         try:
-            result = await within(database, use)
+            result = await database.in_session(use)
             assert database.engine.sync_engine.pool.status().startswith("Pool size: 1  Connections in pool: 1")
             return result
         finally:
@@ -127,9 +122,9 @@ def test_a_connection_that_ends_between_two_pieces_is_followed_by_another_with_i
         try:
             for _ in range(3):
                 with pytest.raises(DBAPIError) as raised:
-                    await within(database, lambda session: session.scalar(text(_PIECES.format(_ENDS))))
+                    await database.in_session(lambda session: session.scalar(text(_PIECES.format(_ENDS))))
                 assert raised.value.connection_invalidated
-                assert await within(database, _pieces) == 90_000
+                assert await database.in_session(_pieces) == 90_000
         finally:
             await database.close()
 
@@ -142,7 +137,7 @@ def test_sessions_wait_side_by_side_in_one_thread(database_url: str, service: Se
         database = Database(settings_for(database_url, db_pool_size=4))
 
         async def sleep() -> int:
-            await within(database, lambda session: session.scalar(text("SELECT pg_sleep(0.5)")))
+            await database.in_session(lambda session: session.scalar(text("SELECT pg_sleep(0.5)")))
             return threading.get_ident()
 
         started = time.monotonic()
@@ -170,7 +165,7 @@ def test_a_session_needs_no_event_loop_policy(database_url: str, service: Servic
 
     async def main() -> Any:
         database = Database(settings_for(database_url))
-        result = await within(database, lambda session: session.scalar(text("SELECT 4")))
+        result = await database.in_session(lambda session: session.scalar(text("SELECT 4")))
         await database.close()
         return result
 
