@@ -200,8 +200,8 @@ class Database:
     async def _bounded(self, operation: Operation[T], repeatable: bool) -> T:
         with self._place():
             try:
-                async with Limit(self._statement_seconds):
-                    result = await self._attempts(operation, repeatable)
+                async with Limit(self._statement_seconds) as limit:
+                    result = await self._attempts(operation, repeatable, limit)
             except (OSError, PoolTimeoutError, DBAPIError) as error:  # TimeoutError is an OSError
                 failure = translated(error)
                 self.timed_out += isinstance(error, PoolTimeoutError)
@@ -234,7 +234,7 @@ class Database:
         finally:
             self._places += 1
 
-    async def _attempts(self, operation: Operation[T], repeatable: bool) -> T:
+    async def _attempts(self, operation: Operation[T], repeatable: bool, limit: Limit) -> T:
         """Repeat what surely had no effect, and once what may have it twice; the deadline stays the same."""
         lost = False
         attempt = 0
@@ -245,9 +245,11 @@ class Database:
                 again = had_no_effect(error) or (repeatable and error.connection_invalidated)
                 if not again or (lost and error.connection_invalidated):
                     raise
-                lost = error.connection_invalidated
+                lost, failed = error.connection_invalidated, error
             attempt += 1
             await asyncio.sleep(random.uniform(0, _REPEAT_SECONDS * attempt))  # noqa: S311  # nothing secret depends on it
+            if limit.over:
+                raise failed
 
     async def _prepare(self) -> None:
         """Ensure the schema, however long the database takes to appear."""

@@ -26,10 +26,11 @@ class Limit:
         """Return the limit of the block that runs now; None where there is none, as for a migration."""
         return _current.get()
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> "Limit":
         """Enter the block; no time passes yet."""
         await self._timeout.__aenter__()
         self._outer = _current.set(self)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -54,7 +55,15 @@ class Limit:
         return self._timeout.expired()
 
     @property
+    def _left(self) -> float:
+        return self._seconds if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
+
+    @property
+    def over(self) -> bool:
+        """Whether the server's time is over: what is begun now would be broken off by the loop, with its connection."""
+        return self._left <= 0
+
+    @property
     def milliseconds(self) -> int:
         """What is left until the deadline, as PostgreSQL's `statement_timeout` has it; 0 would mean no limit there."""
-        left = self._seconds if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
-        return max(1, int(left * 1000))
+        return max(1, int(self._left * 1000))

@@ -98,9 +98,12 @@ def test_what_was_rolled_back_is_repeated_until_its_time_is_over_on_one_connecti
     postgres: Postgres, database: str, code: str
 ) -> None:
     async def test(db: Database) -> None:
-        with pytest.raises(DatabaseUnavailableError):
-            await raising(code).run(db)
-        assert await asyncio.to_thread(postgres.connections, database) == 1
+        pid = await db.run(lambda session: session.scalar(text("SELECT pg_backend_pid()")))
+        for _ in range(10):
+            with pytest.raises(DatabaseUnavailableError):
+                await raising(code).run(db)
+            assert await asyncio.to_thread(postgres.connections, database) == 1
+            assert await db.run(lambda session: session.scalar(text("SELECT pg_backend_pid()"))) == pid
 
     run(postgres.url(database), test, db_pool_size=1, db_statement_timeout=0.2, db_queue_timeout=0.2)
 
