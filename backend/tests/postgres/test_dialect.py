@@ -14,10 +14,12 @@ import pytest
 import uvloop
 from sqlalchemy import bindparam, insert, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util.concurrency import greenlet_spawn
 from sqlmodel import Session, select
 
 from src.db import Database
 from src.models import Task
+from src.postgres.dialect import AsyncioConnection
 from src.services import statements
 from tests.support.server import Service, settings_for
 
@@ -130,6 +132,99 @@ def test_a_connection_that_ends_between_two_pieces_is_followed_by_another_with_i
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
+
+
+class _Watching:
+    """Notes what a loop is told to watch; stands before one of the loop classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[int] = []
+        self.watched: set[int] = set()
+
+    def add_reader(self, descriptor: int, *arguments: Any) -> Any:
+        self.begun.append(descriptor)
+        self.watched.add(descriptor)
+        return super().add_reader(descriptor, *arguments)
+
+    def remove_reader(self, descriptor: int) -> Any:
+        self.watched.discard(descriptor)
+        return super().remove_reader(descriptor)
+
+
+class _WatchingUvloop(_Watching, uvloop.Loop):
+    pass
+
+
+class _WatchingAsyncio(_Watching, asyncio.SelectorEventLoop):
+    pass
+
+
+def _one(session: Session) -> Any:
+    return session.scalar(text("SELECT 1"))
+
+
+def test_a_connection_is_watched_from_one_statement_to_the_next(database_url: str, service: Service) -> None:
+    async def main(loop: _Watching) -> None:
+        database = Database(settings_for(database_url, db_pool_size=1))
+        await database.in_session(_one)
+        begun = len(loop.begun)
+        assert [await database.in_session(_one) for _ in range(5)] == [1] * 5
+        assert len(loop.begun) == begun
+        assert len(loop.watched) == 1
+        await database.close()
+        assert loop.watched == set(), "the number of a closed socket will be another's"
+
+    with asyncio.Runner(loop_factory=_WatchingUvloop) as runner:
+        runner.run(main(runner.get_loop()))
+
+
+def _terminate(url: str) -> None:
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        mine = "datname = current_database() AND pid != pg_backend_pid() AND application_name = 'tasks-api'"
+        cursor.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {mine}")
+    connection.close()
+
+
+@pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
+def test_a_connection_that_ends_between_two_statements_costs_the_loop_nothing(
+    database_url: str, service: Service, loop_class: type[_Watching]
+) -> None:
+    async def main(loop: _Watching) -> None:
+        database = Database(settings_for(database_url, db_pool_size=1))
+        assert await database.in_session(_one) == 1
+        await asyncio.to_thread(_terminate, database_url)
+        used = time.thread_time()
+        await asyncio.sleep(1)
+        assert time.thread_time() - used < 0.5, "a socket with something to read is reported in every turn"
+        assert loop.watched == set()
+        assert await database.in_session(_one) == 1
+        await database.close()
+        assert loop.watched == set()
+
+    with asyncio.Runner(loop_factory=loop_class) as runner:
+        runner.run(main(runner.get_loop()))
+
+
+@pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
+def test_what_is_broken_off_is_watched_no_longer(database_url: str, loop_class: type[_Watching]) -> None:
+    """Before psycopg2 closes it, not when SQLAlchemy does: while a connection is set up, nobody else has it yet."""
+
+    def sleep(connection: AsyncioConnection) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+
+    async def main(loop: _Watching) -> None:
+        connection = await greenlet_spawn(psycopg2.connect, database_url, connection_factory=AsyncioConnection)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await greenlet_spawn(sleep, connection)
+        assert connection.closed
+        assert loop.watched == set()
+
+    with asyncio.Runner(loop_factory=loop_class) as runner:
+        runner.run(main(runner.get_loop()))
 
 
 def test_sessions_wait_side_by_side_in_one_thread(database_url: str, service: Service) -> None:
