@@ -15,7 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from src.config import Settings
 from src.server.http_guard import GuardedProtocol
-from src.server.memory import GiveBack, settle
+from src.server.memory import GiveBack, starting
 
 GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms send SIGKILL after ten
 
@@ -76,10 +76,9 @@ def serve(settings: Settings) -> None:
 
 def worker() -> ASGIApp:
     """Return the application, in a process that serves nothing else; uvicorn calls this in the event loop."""
-    from src.main import app  # noqa: PLC0415  # the parent of the workers has no use for it
-
+    with starting():
+        from src.main import app  # noqa: PLC0415  # the parent of the workers has no use for it
     _follow_parent()
-    settle()
     return GiveBack(app)
 
 
