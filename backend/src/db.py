@@ -152,7 +152,7 @@ class Database:
     async def run(self, operation: Operation[T], *, repeatable: bool = False) -> T:
         """Do something in a session of its own, within bounds of number and time, and return what it returns.
 
-            task = await database.run(lambda session: session.scalar(GET, {"task_id": 17}), repeatable=True)
+            now = await database.run(lambda session: session.scalar(text("SELECT now()")), repeatable=True)
 
         Args:
             operation: what to do; nothing but statements of the session, since it may be done again.

@@ -1,7 +1,7 @@
 """What the routes ask for: the caller, proven and compared with the path, and that caller's task service.
 
-All `async def` and free of I/O (but for a fetch of unknown signing keys). FastAPI solves these before it looks at
-the rest of a request, so a caller without a valid token learns nothing about ids, queries or fields.
+All `async def` and free of I/O (but for a fetch of unknown signing keys). FastAPI solves these before the parameters
+of a handler, so a caller without a valid token learns nothing about ids, queries or fields.
 """
 
 import re
@@ -93,8 +93,7 @@ def _task_id(text: object) -> int:
 TaskId = Annotated[
     int,
     BeforeValidator(_task_id),
-    # The bounds are for readers of the document only; 2**53 - 1 is the last integer that JavaScript has exactly.
-    Path(description="The task's `id`", examples=[17], json_schema_extra={"minimum": 1, "maximum": 2**53 - 1}),
+    Path(description="The task's `id`", examples=[17]),
 ]
 
 

@@ -15,7 +15,8 @@ AppError
     │   └── ReadOnlyDatabaseError  … or takes no writes
     └── KeysUnavailableError       no signing key was ever fetched
 
-UnsuitableDatabaseError and DatabaseFaultError are no AppErrors: what nobody planned for is a 500.
+No AppErrors are DatabaseFaultError, which nobody planned for and is a 500, and UnsuitableDatabaseError, which keeps the
+service from being ready.
 """
 
 from enum import StrEnum

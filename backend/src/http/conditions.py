@@ -34,7 +34,7 @@ NotIfMatch = Annotated[
 
 def etag_of(task: TaskRow) -> str:
     """Return the strong entity tag of a task, quotes included."""
-    return f'"{task.id}.{(task.updated_at - _EPOCH) // _MICROSECOND}.{_FIELDS}"'
+    return f'"{task.id}.{_number(task.updated_at)}.{_FIELDS}"'
 
 
 def etag_of_body(body: bytes) -> str:
@@ -42,8 +42,8 @@ def etag_of_body(body: bytes) -> str:
     return f'"{sha256(body).hexdigest()[:_HEX_DIGITS]}"'
 
 
-def names(headers: Iterable[str], etag: str) -> bool:
-    """Whether If-None-Match names this tag, by weak comparison (section 13.1.2)."""
+def is_listed(headers: Iterable[str], etag: str) -> bool:
+    """Whether If-None-Match lists this tag, by weak comparison (section 13.1.2)."""
     return _any(headers) or etag.strip('"') in {tag for _, tag in _tags(headers)}
 
 
@@ -79,14 +79,18 @@ def _version(task_id: int, tag: str) -> datetime | None:
                 moment = _EPOCH + int(version) * _MICROSECOND
             except (ValueError, OverflowError):
                 return None
-            return moment
+            return moment if version == _number(moment) else None  # Python reads "+1_7" as 17, too
     return None
+
+
+def _number(moment: datetime) -> str:
+    return str((moment - _EPOCH) // _MICROSECOND)
 
 
 def answer_task(response: Response, task: TaskRow, known: list[str] | None) -> TaskRow | Response:
     """Return the task, for `response_model` to render, or 304 where the client has it already."""
     tagged(response, task)
-    if known is not None and names(known, response.headers["ETag"]):
+    if known is not None and is_listed(known, response.headers["ETag"]):
         return Response(status_code=304, headers=dict(response.headers))
     return task
 
@@ -94,13 +98,13 @@ def answer_task(response: Response, task: TaskRow, known: list[str] | None) -> T
 def answer_list(body: bytes, headers: Mapping[str, str], known: list[str] | None) -> Response:
     """Return a rendered list, or 304 where the client has it already; with these headers either way."""
     fields = {"ETag": etag_of_body(body), **CACHING, **headers}
-    if known is not None and names(known, fields["ETag"]):
+    if known is not None and is_listed(known, fields["ETag"]):
         return Response(status_code=304, headers=fields)
     return Response(body, headers=fields, media_type="application/json")
 
 
 def tagged(response: Response, task: TaskRow) -> TaskRow:
-    """Return a task that was written, for `response_model` to render; the response gets its entity tag."""
+    """Return the task, for `response_model` to render; the response gets its entity tag."""
     response.headers["ETag"] = etag_of(task)
     response.headers.update(CACHING)
     return task

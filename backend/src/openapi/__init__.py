@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, completed and tidied for people and generators.
+"""What the service says about itself in OpenAPI.
 
 The routes say beside each operation what it answers, with `answers`; `add_openapi` makes the document of it. May
 import `models`, `errors` and `http`.

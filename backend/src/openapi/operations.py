@@ -107,7 +107,7 @@ def _tidy_parameters(operation: Json) -> None:
             _name_header(parameter)
         schema |= words.RULES.get(parameter["name"], {})
         if parameter["name"] == "task_id":
-            # FastAPI gives a validated path parameter's limits under names that JSON Schema does not know.
+            # For readers only: what is no such id is a 404, which a limit of FastAPI's would make a 422.
             limits = {"type": "integer", "format": "int64", "minimum": 1, "maximum": _EXACT_IN_JAVASCRIPT}
             parameter["schema"] = {**limits, "examples": schema.get("examples", [])}
     parameters.sort(key=lambda parameter: parameter["name"] == "task_id")

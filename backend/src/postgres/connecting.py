@@ -72,7 +72,10 @@ class Target:
 
 
 class Connector:
-    """Opens connections to the hosts of one URL: first to the one that answered last, last to those that did not."""
+    """Opens connections to the hosts of one URL: first to the one that answered last, last to those that did not.
+
+    With `load_balance_hosts=random` in the URL, in any order.
+    """
 
     def __init__(self, url: str, seconds: float) -> None:
         self.dsn = with_defaults(url)
@@ -105,7 +108,7 @@ class Connector:
 
     def _in_order(self, targets: list[Target]) -> list[Target]:
         if self._parameters.get("load_balance_hosts") == "random":
-            return random.sample(targets, len(targets))
+            return sorted(random.sample(targets, len(targets)), key=lambda it: it.session == "any")
         # Else each new connection would spend its share of the time on a first host that does not answer.
         return sorted(targets, key=lambda it: (it.session == "any", it in self._silent, it != self._last))
 

@@ -15,6 +15,7 @@ import select
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import WeakMethod
 
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, STATUS_BEGIN, STATUS_READY, set_wait_callback
 from psycopg2.extensions import connection as pg_connection
@@ -63,27 +64,33 @@ class AsyncioConnection(pg_connection):
     """A connection whose socket the event loop watches, from one statement to the next.
 
     To begin and end that for each statement is 5 % of a request; for each piece of a long answer, a quarter of a list
-    of 1000.
+    of 1000. (asyncio's own loop still ends it with most statements: it reports a socket once more after its answer.)
     """
 
     _arrival: "asyncio.Future[None] | None" = None
     _end_watch: Callable[[], object] | None = None
+    _errors: select.poll  # of the watched socket, which this reports whatever is asked for
 
     def arrival(self) -> "asyncio.Future[None]":
         """Return what is done as soon as there is something to read."""
         loop = asyncio.get_running_loop()
         if not self._end_watch:
             descriptor = self.fileno()
-            loop.add_reader(descriptor, self._arrived)
+            # Weakly, since a connection that nobody has is to be dropped, as one that cannot be set up.
+            loop.add_reader(descriptor, _call, WeakMethod(self._arrived))
             self._end_watch = partial(loop.remove_reader, descriptor)
+            self._errors = select.poll()
+            self._errors.register(descriptor, 0)
         self._arrival = loop.create_future()
         return self._arrival
 
     def _arrived(self) -> None:
-        if self._arrival and not self._arrival.done():
-            self._arrival.set_result(None)
-        else:  # The server has hung up, and until somebody reads that, the loop would call this in each of its turns.
-            self.unwatch()
+        if not self._arrival or self._arrival.done():
+            self.unwatch()  # As a rule the server has hung up; nobody reads that, and the loop would tell it for ever.
+            return
+        self._arrival.set_result(None)
+        if self._errors.poll(0):
+            self.unwatch()  # uvloop has done it in silence, and there may be more to read than the next `poll` takes.
 
     def unwatch(self) -> None:
         """Have the event loop forget the socket, before or right after that is closed: its number is given again."""
@@ -95,6 +102,15 @@ class AsyncioConnection(pg_connection):
         """Hang up."""
         self.unwatch()
         super().close()
+
+    def __del__(self) -> None:
+        """Hang up as well; psycopg2 closes the socket of what is dropped."""
+        self.unwatch()
+
+
+def _call(method: WeakMethod[Callable[[], None]]) -> None:
+    if callback := method():
+        callback()
 
 
 def wait(connection: pg_connection) -> None:
@@ -114,7 +130,7 @@ def wait(connection: pg_connection) -> None:
 
 
 async def _ready(descriptor: int, state: int) -> None:
-    """Wait for a socket once: while libpq connects, it may have another after each poll, with the same number."""
+    """Wait for a socket once, to write or while libpq connects: then it may be another after each poll."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     add, remove = (
         (loop.add_writer, loop.remove_writer) if state == POLL_WRITE else (loop.add_reader, loop.remove_reader)

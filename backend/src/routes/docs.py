@@ -6,6 +6,7 @@ below any prefix. Its policy allows no other host and no inline script.
 
 import gzip
 import json
+import re
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from src.http.conditions import etag_of_body, names
+from src.http.conditions import etag_of_body, is_listed
 from src.http.problems import NO_SNIFFING
 
 router = APIRouter(include_in_schema=False)
@@ -37,6 +38,7 @@ _TYPES = {
 }
 # Kept, but asked about each time (304): after an upgrade no part of the page is older than another.
 _CACHING = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+_REFUSED = re.compile(r"q=0(\.0*)?")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors "
@@ -56,12 +58,18 @@ def _asset(name: str) -> _Asset:
     return _Asset(content, gzip.compress(content, mtime=0), sha256(content).hexdigest()[:32])
 
 
+def _takes_gzip(accepted: str) -> bool:
+    """Read Accept-Encoding, whose `gzip;q=0` is a refusal (RFC 9110, section 12.5.3)."""
+    weights = dict(coding.replace(" ", "").partition(";")[::2] for coding in accepted.lower().split(","))
+    return "gzip" in weights and not _REFUSED.fullmatch(weights["gzip"])
+
+
 def _served(request: Request, name: str, headers: dict[str, str]) -> Response:
     asset = _asset(name)
-    packed = "gzip" in request.headers.get("accept-encoding", "")
+    packed = _takes_gzip(request.headers.get("accept-encoding", ""))
     etag = f'"{asset.etag}-gzip"' if packed else f'"{asset.etag}"'
     headers = {**NO_SNIFFING, **_CACHING, "ETag": etag, **headers}
-    if names(request.headers.getlist("if-none-match"), etag):
+    if is_listed(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     encoding = {"Content-Encoding": "gzip"} if packed else {}
     return Response(asset.packed if packed else asset.plain, 200, {**headers, **encoding}, _TYPES[name])
@@ -98,7 +106,7 @@ def openapi(request: Request) -> Response:
     """Serve the OpenAPI document."""
     content = json.dumps(request.app.openapi(), ensure_ascii=False).encode()
     headers = {**NO_SNIFFING, "Cache-Control": "no-cache", "ETag": etag_of_body(content)}
-    if names(request.headers.getlist("if-none-match"), headers["ETag"]):
+    if is_listed(request.headers.getlist("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, "application/json")
 

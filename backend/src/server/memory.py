@@ -13,7 +13,7 @@ _SECONDS = 1.0  # until the answer has left, as a rule
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Look for no garbage while the block imports and builds what stays, and never in that; afterwards rarely."""
+    """Look for no garbage while the block imports and builds what stays; afterwards rarely, and not among that."""
     # Of 110 000 objects some 50 are garbage then, and to look for it takes a quarter of the start.
     gc.disable()
     yield

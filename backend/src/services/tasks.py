@@ -74,9 +74,9 @@ class TaskService:
         # With the mark of the order: a place in the order of another release is none in this one.
         order = query.sort.value + (MARK if query.sort is TaskSort.TITLE else "")
         scope = (self.owner, query.status.value, order)
-        names = [str(column.key) for column in ORDERS[query.sort]]
-        after = decode(query.cursor, scope, names) if query.cursor else dict.fromkeys(names)
-        keys = {f"after_{name}": value for name, value in after.items()}
+        columns = ORDERS[query.sort]
+        after = decode(query.cursor, scope, columns) if query.cursor else {}
+        keys = {f"after_{column.key}": after.get(str(column.key)) for column in columns}
         parameters = {"owner": self.owner, "completed": _COMPLETED[query.status], "limit": limit, **keys}
 
         def read(session: Session) -> Any:

@@ -11,12 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from src.postgres.connecting import Connector
 from tests.faults.conftest import StartService
 from tests.support import canaries
 from tests.support.chaos import proxy_to
 from tests.support.crowd import Crowd, crowd
 from tests.support.polling import eventually
-from tests.support.postgres_server import Postgres
+from tests.support.postgres_server import Postgres, connected_port
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 
@@ -48,9 +49,9 @@ class Pair:
         eventually(lambda: self.primary.execute(in_step), 20, "the standby is in step")
         return standby
 
-    def url(self, *servers: Postgres) -> str:
+    def url(self, *servers: Postgres, attributes: str = "read-write") -> str:
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        return f"postgresql://postgres@{hosts}/{DATABASE}?target_session_attrs=read-write"
+        return f"postgresql://postgres@{hosts}/{DATABASE}?target_session_attrs={attributes}"
 
     def promote(self) -> float:
         """Let them change places, and return when."""
@@ -94,6 +95,13 @@ def check(people: Crowd, service: ServiceProcess, primary: Postgres) -> None:
     assert people.report.slowest < 12
     assert people.contradictions(lambda sql: primary.execute(sql, DATABASE)) == []
     assert service.answers("/health/ready")
+
+
+def test_a_standby_is_preferred_whatever_the_order(pair: Pair) -> None:
+    """As libpq has it: `load_balance_hosts` shuffles the hosts, not what is asked of them."""
+    for order in ((pair.primary, pair.standby), (pair.standby, pair.primary)):
+        connector = Connector(f"{pair.url(*order, attributes='prefer-standby')}&load_balance_hosts=random", 5)
+        assert {connected_port(connector) for _ in range(8)} == {pair.standby.port}
 
 
 @pytest.mark.parametrize("standby_first", [False, True])

@@ -12,7 +12,7 @@ import pytest
 
 from src.postgres.connecting import Connector, Target
 from tests.support.chaos import Proxy
-from tests.support.postgres_server import Postgres
+from tests.support.postgres_server import Postgres, connected_port
 
 
 def targets(dsn: str) -> list[Target]:
@@ -53,15 +53,6 @@ def test_an_unknown_name_fails_like_an_unreachable_server() -> None:
 
 def test_an_unknown_name_hides_no_other() -> None:
     assert [target.host for target in targets("host=nowhere.invalid,127.0.0.1 dbname=x")] == ["127.0.0.1"]
-
-
-def connected_port(connector: Connector) -> int:
-    async def main() -> int:
-        with closing(await connector.connect()) as raw:
-            port: int = raw.info.port
-            return port
-
-    return asyncio.run(main())
 
 
 @pytest.fixture

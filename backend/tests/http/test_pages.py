@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from src.postgres.title_order import MARK
+from src.services import cursors
 from tests.conftest import execute
 from tests.test_integration import create
 
@@ -122,6 +124,32 @@ class TestPages:
     def test_a_broken_cursor_is_refused(self, client: httpx.Client, cursor: str) -> None:
         assert client.get("/tasks", params={"limit": 1, "cursor": cursor}).status_code == 422
 
+    @pytest.mark.parametrize(
+        ("sort", "values"),
+        [
+            *(("created", values) for values in (["x", "1"], ["2026-01-01 00:00:00+00", "x"], ["1", "1"], [1, 1])),
+            *(("created", ["2026-01-01 00:00:00+00", number]) for number in (str(2**63), "9" * 5000, None, [])),
+            *(("title", [text, "t", "1"]) for text in ("\0", "\ud800", None, 1, {})),
+            *(("title", values) for values in (["t", "t", "1.5"], ["t", "t"], ["t", "t", "1", "1"], [])),
+        ],
+    )
+    def test_a_forged_cursor_is_refused(self, client: httpx.Client, user: str, sort: str, values: list[Any]) -> None:
+        """The checksum keeps mistakes out, not people who read the source."""
+        answer = client.get("/tasks", params={"sort": sort, "limit": 1, "cursor": _forged(user, sort, values)})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["loc"] == ["query", "cursor"]
+
+    @pytest.mark.parametrize(
+        ("sort", "values"), [("created", ["2026-01-01 00:00:00+00", "1"]), ("title", ["", "", "1"])]
+    )
+    def test_a_forged_cursor_that_could_be_one_reads_its_owners_tasks(
+        self, client: httpx.Client, user: str, sort: str, values: list[Any]
+    ) -> None:
+        """So it is the values that are judged above, not the forgery."""
+        task = create(client, "a")
+        answer = client.get("/tasks", params={"sort": sort, "limit": 1, "cursor": _forged(user, sort, values)})
+        assert [found["id"] for found in answer.json()] == [task["id"]]
+
     @pytest.mark.parametrize("limit", ["0", "-1", "1001", "ten", "1.5", "99999999999999999999"])
     def test_a_limit_out_of_bounds_is_refused(self, client: httpx.Client, limit: str) -> None:
         assert client.get("/tasks", params={"limit": limit}).status_code == 422
@@ -129,3 +157,7 @@ class TestPages:
 
 def _query(response: httpx.Response) -> dict[str, list[str]]:
     return parse_qs(urlsplit(response.links["next"]["url"]).query)
+
+
+def _forged(user: str, sort: str, values: list[Any]) -> str:
+    return cursors.encode((user, "all", sort + (MARK if sort == "title" else "")), values)

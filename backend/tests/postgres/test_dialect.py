@@ -4,9 +4,13 @@ An upgrade of either library that moves the seam fails here at once.
 """
 
 import asyncio
+import gc
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -21,6 +25,7 @@ from src.db import Database
 from src.models import Task
 from src.postgres.dialect import AsyncioConnection
 from src.services import statements
+from tests.support.polling import eventually
 from tests.support.server import Service, settings_for
 
 Use = Callable[[Session], Any]
@@ -179,12 +184,23 @@ def test_a_connection_is_watched_from_one_statement_to_the_next(database_url: st
         runner.run(main(runner.get_loop()))
 
 
-def _terminate(url: str) -> None:
-    connection = psycopg2.connect(url)
-    with connection, connection.cursor() as cursor:
-        mine = "datname = current_database() AND pid != pg_backend_pid() AND application_name = 'tasks-api'"
-        cursor.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {mine}")
-    connection.close()
+def _ask(url: str, question: str, pid: int) -> Any:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(question, [pid])
+        return cursor.fetchone()
+
+
+def _terminate(url: str, pid: int) -> None:
+    _ask(url, "SELECT pg_terminate_backend(%s, 5000)", pid)
+
+
+def _gone(url: str, pid: int) -> bool:
+    return _ask(url, "SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid) is None
+
+
+def _sleep(connection: AsyncioConnection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(5)")
 
 
 @pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
@@ -193,8 +209,8 @@ def test_a_connection_that_ends_between_two_statements_costs_the_loop_nothing(
 ) -> None:
     async def main(loop: _Watching) -> None:
         database = Database(settings_for(database_url, db_pool_size=1))
-        assert await database.in_session(_one) == 1
-        await asyncio.to_thread(_terminate, database_url)
+        pid = await database.in_session(lambda session: session.scalar(text("SELECT pg_backend_pid()")))
+        await asyncio.to_thread(_terminate, database_url, pid)
         used = time.thread_time()
         await asyncio.sleep(1)
         assert time.thread_time() - used < 0.5, "a socket with something to read is reported in every turn"
@@ -211,17 +227,56 @@ def test_a_connection_that_ends_between_two_statements_costs_the_loop_nothing(
 def test_what_is_broken_off_is_watched_no_longer(database_url: str, loop_class: type[_Watching]) -> None:
     """Before psycopg2 closes it, not when SQLAlchemy does: while a connection is set up, nobody else has it yet."""
 
-    def sleep(connection: AsyncioConnection) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(5)")
-
     async def main(loop: _Watching) -> None:
-        connection = await greenlet_spawn(psycopg2.connect, database_url, connection_factory=AsyncioConnection)
+        connection = await _own(database_url)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await greenlet_spawn(sleep, connection)
+                await greenlet_spawn(_sleep, connection)
         assert connection.closed
         assert loop.watched == set()
+
+    with asyncio.Runner(loop_factory=loop_class) as runner:
+        runner.run(main(runner.get_loop()))
+
+
+def _own(url: str) -> Any:
+    return greenlet_spawn(psycopg2.connect, url, connection_factory=AsyncioConnection)
+
+
+@pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
+def test_a_reset_is_noticed_though_something_is_left_to_read(database_url: str, loop_class: type[_Watching]) -> None:
+    """libuv stops watching a socket in error, tells that as if there were something to read, and does so once."""
+
+    async def main() -> None:
+        connection = await _own(database_url)
+
+        def reset() -> None:
+            with socket.socket(fileno=os.dup(connection.fileno())) as raw:
+                raw.send(b"Q")  # a server that ends with something unread resets the connection
+            _terminate(database_url, connection.info.backend_pid)
+            time.sleep(0.3)  # its last words and the reset are there in the same turn of the loop
+
+        asyncio.get_running_loop().call_later(0.1, reset)
+        with pytest.raises(psycopg2.OperationalError):
+            async with asyncio.timeout(5):
+                await greenlet_spawn(_sleep, connection)
+
+    with asyncio.Runner(loop_factory=loop_class) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
+def test_a_connection_that_nobody_has_is_hung_up(database_url: str, loop_class: type[_Watching]) -> None:
+    def use(connection: AsyncioConnection) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return connection.info.backend_pid
+
+    async def main(loop: _Watching) -> None:
+        pid = await greenlet_spawn(use, await _own(database_url))
+        gc.collect()
+        assert loop.watched == set()
+        await asyncio.to_thread(eventually, lambda: _gone(database_url, pid), 5, "the server's end of it")
 
     with asyncio.Runner(loop_factory=loop_class) as runner:
         runner.run(main(runner.get_loop()))

