@@ -19,6 +19,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _exit)
     settings = get_settings()
     check_port(settings, "stop what listens there, or set another")
+    if settings.jwks_url:
+        # Each worker makes its own; a fault of the environment is to be told before there are any.
+        from src.auth.key_set import new_client  # noqa: PLC0415  # large, and often not needed
+
+        new_client()
     configure_logging(settings)
     with suppress(KeyboardInterrupt):  # SIGINT, raised again in the same way
         serve(settings)

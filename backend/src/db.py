@@ -77,7 +77,8 @@ def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None 
         hide_parameters=True,
         use_native_hstore=False,  # looking for the type would be three statements of each new connection
     )
-    connector = Connector(settings.database_url, settings.db_connect_timeout)
+    # Not longer than an operation has: an address that does not answer is to be told from an operation that ends.
+    connector = Connector(settings.database_url, min(settings.db_connect_timeout, settings.db_statement_timeout))
     events = engine.sync_engine
     event.listen(events, "do_connect", lambda *_: _connect(connector, presence))
     event.listen(events, "connect", _note)
@@ -289,4 +290,8 @@ def _in_session(session: Any, operation: Operation[T]) -> T:
 
 def _reason(error: Exception) -> str:
     """Say why the schema is not ready, without the driver's text: that may name hosts and users."""
-    return str(error) if isinstance(error, UnsuitableDatabaseError | DatabaseFaultError) else type(error).__name__
+    if isinstance(error, DatabaseUnavailableError):
+        return str(error.reason)
+    if isinstance(error, UnsuitableDatabaseError | DatabaseFaultError):
+        return str(error)
+    return " ".join(filter(None, (type(error).__name__, sqlstate(error))))

@@ -53,7 +53,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Own what needs a running event loop: connections and signing keys. Waits for neither."""
     settings: Settings = app.state.settings
     logger.info("starting", extra={"version": VERSION, **settings.shown()})
-    keys = _key_set(settings.jwks_url) if settings.jwks_url else None
+    keys: KeySet | None = app.state.keys
     telemetry: Telemetry | None = app.state.telemetry
     app.state.database = database = Database(settings, telemetry.tracer if telemetry else None)
     app.state.verifier = verifier = TokenVerifier(settings, keys)
@@ -82,11 +82,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     finish_logging()
 
 
-def _key_set(url: str) -> "KeySet":
+def _key_set(settings: Settings) -> "KeySet | None":
+    if not settings.jwks_url:
+        return None
     # The HTTP client behind it is 5 MB in each worker, which a deployment with a shared secret does not need.
     from src.auth.key_set import KeySet  # noqa: PLC0415  # large, and often not needed
 
-    return KeySet(url)
+    return KeySet(settings.jwks_url)
 
 
 def _telemetry(settings: Settings) -> "Telemetry | None":
@@ -137,6 +139,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # behind a proxy the redirect would leave https and drop the token
     )
     app.state.settings, app.state.telemetry, app.state.traffic = settings, telemetry, traffic
+    app.state.keys = _key_set(settings)
     app.state.unavailable = dict.fromkeys(Unavailable, 0)
     for router in (tasks.router, health.router, docs.router):
         app.include_router(router)

@@ -7,7 +7,7 @@ A table model does not validate, so rows are built only from the others.
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 from unicodedata import category
 
 from pydantic import (
@@ -15,10 +15,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    ModelWrapValidatorHandler,
     PlainSerializer,
     StrictBool,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Row, String, Text, false, func
 from sqlmodel import Field, SQLModel
@@ -110,7 +112,18 @@ def _examples(*examples: dict[str, Any]) -> Any:
     return ConfigDict(json_schema_extra={"examples": list(examples)})
 
 
-class TaskBase(SQLModel):
+class Received(SQLModel):
+    """A body. Members that it does not have are ignored, whatever they are called: SQLModel would trip over a `cls`."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _known(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(given, dict):
+            return build(given)
+        return build({name: given[name] for name in cls.model_fields if name in given})
+
+
+class TaskBase(Received):
     """What a client may write.
 
     A default is what a new task gets where the field is absent. One that is not null comes from a factory, which keeps
@@ -137,7 +150,7 @@ class TaskUpdate(TaskBase):
     title: Title = Field(default_factory=str)
 
 
-class TaskCompletion(SQLModel):
+class TaskCompletion(Received):
     """The state to set; without it PATCH toggles."""
 
     model_config = _examples({"completed": True})

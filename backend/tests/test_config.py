@@ -206,6 +206,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (f"{SECRET} # from the vault", COMMENT),
         (f"{SECRET}\t#x", COMMENT),
         (f"# {SECRET}", COMMENT),
+        (f" #{SECRET}", COMMENT),
         (f"{SECRET}\n{SECRET}", INVISIBLE),
         (f"{SECRET}\u200b{SECRET}", INVISIBLE),
         (f"{SECRET}\udcff", INVISIBLE),

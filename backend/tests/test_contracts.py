@@ -199,6 +199,22 @@ class TestErrors:
         check_problem(client.post("/tasks", content=b'{"title":%s}' % number, headers=JSON), 422)
         check_problem(client.patch("/tasks/1/complete", content=b'{"completed":%s}' % number, headers=JSON), 422)
 
+    @pytest.mark.parametrize("name", ["cls", "self", "__pydantic_self__", "data", "model_fields", "__class__", ""])
+    def test_a_member_that_means_nothing_is_ignored_whatever_it_is_called(
+        self, client: httpx.Client, name: str
+    ) -> None:
+        created = client.post("/tasks", json={"title": "x", name: 1})
+        assert created.status_code == 201
+        path = f"/tasks/{created.json()['id']}"
+        assert client.put(path, json={"description": "y", name: 1}).json()["description"] == "y"
+        assert client.patch(f"{path}/complete", json={name: 1}).json()["completed"] is True
+        assert client.patch(f"{path}/complete", json={"completed": True, name: None}).json()["completed"] is True
+
+    def test_zeros_before_a_length_are_nothing(self, service: Service, user: str) -> None:
+        head = f"POST /api/{user}/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {make_token(user)}\r\n"
+        length = f"Content-Type: application/json\r\nContent-Length: {'0' * 5000}13\r\n\r\n"
+        assert exchange(service, (head + length + '{"title":"a"}').encode())[0] == 201
+
     @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br, gzip", "identity, gzip", "unknown"])
     @pytest.mark.parametrize("compressed", [False, True])
     def test_an_encoded_body_is_415_whether_it_is_encoded_or_not(
@@ -211,7 +227,12 @@ class TestErrors:
         assert response.headers["Accept-Encoding"] == "identity"
         assert client.get("/tasks").json() == []
 
-    @pytest.mark.parametrize("coding", ["identity", "Identity"])
+    def test_no_body_has_no_coding(self, client: httpx.Client) -> None:
+        task = client.post("/tasks", json={"title": "x"}).json()
+        headers = {"Content-Encoding": "gzip", "Content-Length": "0"}
+        assert client.patch(f"/tasks/{task['id']}/complete", headers=headers).json()["completed"] is True
+
+    @pytest.mark.parametrize("coding", ["identity", "Identity", "identity, identity"])
     def test_a_body_that_is_said_to_be_plain_is_read(self, client: httpx.Client, coding: str) -> None:
         headers = {**JSON, "Content-Encoding": coding}
         assert client.post("/tasks", content=b'{"title":"x"}', headers=headers).status_code == 201
@@ -222,6 +243,18 @@ class TestErrors:
         assert (status, body["status"]) == (400, 400)
         assert headers["Access-Control-Allow-Origin"] == ORIGIN
         assert body["request_id"] == headers["X-Request-ID"]
+
+    @pytest.mark.parametrize(
+        ("lines", "status"),
+        [(b"", 400), (b"Host: a\r\nHost: b\r\n", 400), (b"Host: a\r\nX: %s\r\n" % (b"x" * 40_000), 431)],
+    )
+    def test_a_preflight_is_refused_for_its_head_like_any_request(
+        self, service: Service, lines: bytes, status: int
+    ) -> None:
+        asked = b"Access-Control-Request-Method: PUT\r\n"
+        answer, headers, body = exchange(service, b"OPTIONS /api/a/tasks HTTP/1.1\r\n" + lines + asked + from_origin())
+        assert (answer, body["status"]) == (status, status)
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
 
     def test_a_request_of_http_1_0_needs_no_host(self, service: Service) -> None:
         assert exchange(service, b"GET /health HTTP/1.0\r\n\r\n")[0] == 200

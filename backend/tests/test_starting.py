@@ -103,6 +103,21 @@ def test_a_wrong_setting_is_one_sentence_however_it_is_started(backend: Path, wa
     check_refusal(way, status, output, name, said)
 
 
+@pytest.mark.parametrize("way", ["python -m src", "python -m src, 2 workers", "uvicorn"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "http://user:hunter2/x@proxy.example:8080"),
+        ("NO_PROXY", "localhost,[::1]"),
+        ("SSL_CERT_FILE", "/hunter2/ca.pem"),
+    ],
+)
+def test_what_keys_cannot_be_fetched_with_is_one_sentence(backend: Path, way: str, name: str, value: str) -> None:
+    status, output = end(backend, way, {"BETTER_AUTH_URL": "https://auth.example.com", name: value})
+    said = "HTTP_PROXY, ALL_PROXY, NO_PROXY or SSL_CERT_FILE of the environment cannot be used"
+    check_refusal(way, status, output, "HTTPS_PROXY,", said)
+
+
 @pytest.mark.parametrize("way", ["python -m src", "uvicorn", "make run", "make token"])
 def test_a_wrong_line_of_the_env_file_is_one_too(backend: Path, way: str) -> None:
     file = backend.parent / ".env"

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from src.auth.signing_keys import SigningKey, UnusableKeySetError, usable_keys
+from src.config import refuse
 from src.errors import KeysUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,18 @@ COOL_DOWN = 5.0  # seconds between the starts of two fetches, whatever became of
 TIMEOUT = 2.0  # seconds for one fetch, all of it
 MAX_AGE = 600.0  # seconds until a key in use is looked up again, so that a withdrawn one goes
 MAX_BYTES = 512 * 1024
+
+
+def new_client() -> httpx.AsyncClient:
+    """Return what fetches keys; where the environment makes that impossible, end the process with one sentence."""
+    try:
+        return httpx.AsyncClient(
+            timeout=TIMEOUT,
+            limits=httpx.Limits(max_keepalive_connections=0),  # fetches are rare, and an idle connection may be dead
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        )
+    except Exception:  # noqa: BLE001  # of many kinds, and their texts quote what may hold a password
+        refuse("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY or SSL_CERT_FILE of the environment cannot be used")
 
 
 class KeySet:
@@ -35,12 +48,7 @@ class KeySet:
         self._unsaid: dict[str, Any] | None = None  # of a failed fetch that nobody has needed yet
         self._needed = False
         self.fetched = self.failed = 0  # attempts, by how they ended
-        # Made once: loading the certificate authorities takes some 20 ms of the loop's time.
-        self._client = httpx.AsyncClient(
-            timeout=TIMEOUT,
-            limits=httpx.Limits(max_keepalive_connections=0),  # fetches are rare, and an idle connection may be dead
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        )
+        self._client = new_client()  # once: loading the certificate authorities takes some 20 ms of the loop's time
 
     def start(self) -> None:
         """Begin to fetch the set; nobody waits for it."""

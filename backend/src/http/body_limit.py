@@ -30,7 +30,7 @@ class BodyLimit:
         """Run the application with a bounded `receive`, or answer in its place."""
         if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
-        elif _coding(scope) not in ("", "identity"):
+        elif _codings(scope) - {"", "identity"}:
             await problem(415, CODING_DETAIL, {"Accept-Encoding": "identity"})(scope, receive, _closing(receive, send))
         elif _declared_length(scope) > MAX_BODY:
             await problem(413, DETAIL)(scope, receive, _closing(receive, send))
@@ -63,17 +63,19 @@ def _bounded(receive: Receive) -> Receive:
 
 
 def _has_body(scope: Scope) -> bool:
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+    return _declared_length(scope) > 0 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
 
 
-def _coding(scope: Scope) -> str:
-    """Return the content coding. It is not looked at whether the body really is encoded: nothing here decodes."""
-    return ",".join(str(value, "latin-1") for name, value in scope["headers"] if name == b"content-encoding").lower()
+def _codings(scope: Scope) -> set[str]:
+    """Return the content codings. It is not looked at whether the body really is encoded: nothing here decodes."""
+    lines = (str(value, "latin-1") for name, value in scope["headers"] if name == b"content-encoding")
+    return {coding.strip() for line in lines for coding in line.lower().split(",")}
 
 
 def _declared_length(scope: Scope) -> int:
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+    # Any number of zeros may stand before it, and Python would not read some thousands.
+    return int(lengths[0].lstrip(b"0") or b"0") if lengths and lengths[0].isdigit() else 0
 
 
 def _closing(receive: Receive, send: Send) -> Send:

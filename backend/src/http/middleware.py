@@ -101,7 +101,15 @@ def _printable(path: str) -> str:
 
 
 class ProblemCORS(CORSMiddleware):
-    """CORS whose refused preflights look like every other error."""
+    """CORS whose refused preflights look like every other error, and which answers none with a head to be refused."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight, or run the application and add headers."""
+        origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
+        if origin and scope["method"] == "OPTIONS" and _refusal(scope):
+            await self.simple_response(scope, receive, send, request_headers=Headers(scope=scope))
+        else:
+            await super().__call__(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight."""
@@ -115,7 +123,8 @@ class ProblemCORS(CORSMiddleware):
 class Refusals:
     """Answers what is refused for its head: by the server, which says so in `REFUSAL`, or for want of one Host.
 
-    An HTTP/1.1 request without a Host, or with several, is a 400 (RFC 9112, section 3.2).
+    An HTTP/1.1 request without a Host, or with several, is a 400 (RFC 9112, section 3.2). Paths that routes would take
+    for others are 404: with an encoded slash, which they cannot tell from one, or a line end behind it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -125,12 +134,20 @@ class Refusals:
         """Run the application, or answer in its place."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif refusal := scope.get("state", {}).get(REFUSAL):
+        elif refusal := _refusal(scope):
             await problem(*refusal)(scope, receive, send)
-        elif scope["http_version"] == "1.1" and _hosts(scope) != 1:
-            await problem(400, "Exactly one Host header is needed")(scope, receive, send)
+        elif scope["path"].endswith("\n") or b"%2f" in scope.get("raw_path", b"").lower():
+            await problem(404, "Not Found")(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+
+def _refusal(scope: Scope) -> tuple[int, str] | None:
+    if refusal := scope.get("state", {}).get(REFUSAL):
+        status, detail = refusal
+        return status, detail
+    wanted = scope["http_version"] == "1.1"
+    return (400, "Exactly one Host header is needed") if wanted and _hosts(scope) != 1 else None
 
 
 def _hosts(scope: Scope) -> int:

@@ -13,7 +13,7 @@ from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDat
 _FRESH_SECONDS = 2.0  # a younger connection that refuses writes tells of its server, not of a server that it has left
 
 # Conditions of the server that pass; the rest of psycopg2's DatabaseErrors are faults of ours.
-_PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError)
+_PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, errors.lookup("25P04"))  # transaction_timeout
 _ROLLED_BACK = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
 

@@ -12,15 +12,23 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from src import models
 from src.errors import UnsuitableDatabaseError
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # By their names, since Alembic takes a third of a second to import and most starts have no use for it; a test holds
 # them together.
 HEAD = max(file.stem.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+_TABLES = models.Task.metadata.sorted_tables
 _ENCODING = "current_setting('server_encoding')"
-CURRENT = text(f"SELECT version_num || ' ' || {_ENCODING} FROM alembic_version")  # noqa: S608  # a constant
-EXPECTED = f"{HEAD} UTF8"  # what `CURRENT` gives where nothing is to be done
+# Of the columns that we use those that are there: a revision may be that of another program, with tables of its own.
+_COLUMNS = " OR ".join(
+    f"attrelid = to_regclass('{table.name}') AND attname = ANY ('{{{','.join(column.name for column in table.c)}}}')"
+    for table in _TABLES
+)
+_COUNT = f"(SELECT count(*) FROM pg_attribute WHERE {_COLUMNS})"  # noqa: S608  # a constant
+CURRENT = text(f"SELECT concat_ws(' ', version_num, {_ENCODING}, {_COUNT}) FROM alembic_version")  # noqa: S608
+EXPECTED = f"{HEAD} UTF8 {sum(len(table.c) for table in _TABLES)}"  # of `CURRENT` where nothing is to be done
 _LOCK = 0x7461736B73  # "tasks"; for the transaction only, since a pooler changes sessions between transactions
 
 

@@ -31,6 +31,7 @@ def upgrade(connection: Connection, migrations: Path) -> None:
         command.stamp(config, "head")
     elif revision in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
         command.upgrade(config, "head")
+        _require_columns(connection)
     else:
         # After a rollback of the code. Migrations only ever add, so the older code still works.
         _require_columns(connection)

@@ -35,6 +35,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refused = False
         self._head_size = 0  # of what is parsed; `_received` counts a head only that comes in several pieces
         self._received = 0  # of this head, or around this body
+        self._begun = self._apart = 0  # requests, and bytes of bodies, in the piece that is parsed
         self._head_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None  # known only while requests are pipelined
@@ -58,17 +59,26 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse what came, then see that it is not too much."""
         if self._refused:
             return
+        self._begun = self._apart = 0
         super().data_received(data)
-        self._received += len(data)
+        # Of several requests in one piece the last may have half a head, and where that began is not known: it is
+        # counted from the next piece on.
+        if self._begun < 2:
+            self._received += len(data) - self._apart
         if self._received > (MAX_HEAD if self._in_head else MAX_FRAMING):
             self._refuse(*(_LARGE_HEAD if self._in_head else _LARGE_BODY))
-        elif self._in_head and not self._head_timer:
+        elif not self._head_timer and (self._in_head or self._is_answered()):
+            # Whatever came has ended uvicorn's time of an idle connection, if it was no request, too.
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+
+    def _is_answered(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete and not self.pipeline
 
     def on_message_begin(self) -> None:
         """Start to count a head."""
         super().on_message_begin()
         self._in_head, self._received, self._head_size = True, 0, 0
+        self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         """Count the address."""
@@ -100,7 +110,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Leave the body out of the count, unless its request is answered and nobody will read it."""
         if not self.cycle.response_complete:
-            self._received -= len(body)
+            self._apart += len(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
@@ -145,7 +155,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _head_too_slow(self) -> None:
         self._head_timer = None
-        if self._received:
+        if self._received and self._in_head:
             self._refuse(408, "Request was not sent in time")
         else:
             self.transport.close()
@@ -154,8 +164,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._refused:
             return
         self._refused = True
-        if self.cycle and not self.cycle.response_complete:
-            self.transport.close()  # a refusal would break into an answer under way
+        under_way = self.cycle and not self.cycle.response_complete
+        if under_way or (self._is_answered() and not self._in_head):
+            self.transport.close()  # a refusal would break into an answer, or be the second one
             return
         self.scope = self._scope_so_far()
         self.scope["state"][REFUSAL] = (status, detail)

@@ -7,7 +7,7 @@ what is no value of the list's order is refused; the checksum tells a client's m
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -33,7 +33,7 @@ def decode(cursor: str, scope: tuple[str, ...], order: Iterable[ColumnElement[An
         if checksum == _checksum(scope, texts):
             pairs = zip(order, texts, strict=True)
             return {str(column.key): _value(text, column.type.python_type) for column, text in pairs}
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         pass  # The answer is the same as for a foreign cursor.
     raise InvalidParameterError("query", "cursor", "is not a cursor of this list")
 
@@ -42,12 +42,12 @@ def _value(text: object, kind: type) -> object:
     """Read what PostgreSQL has written, or whoever forged it.
 
     Raises:
-        ValueError: it is no value of this kind, or none that PostgreSQL could have.
+        ValueError, OverflowError: it is no value of this kind, or none that PostgreSQL could have.
     """
     if not isinstance(text, str) or "\0" in text:
         raise ValueError("not a text of PostgreSQL's")
     if kind is datetime:
-        return datetime.fromisoformat(text)
+        return datetime.fromisoformat(text).astimezone(UTC)  # PostgreSQL has no offsets of 16 hours and more
     if kind is int:
         return _bigint(int(text))
     text.encode()  # no text has half of a surrogate pair

@@ -141,6 +141,35 @@ def test_pipelined_requests_are_answered_in_order(service: ServiceProcess) -> No
     assert positions == sorted(positions)
 
 
+@pytest.mark.parametrize("body", [0, 40_000])
+def test_what_comes_before_a_head_is_no_part_of_it(service: ServiceProcess, body: int) -> None:
+    """A piece that ends in the middle of a small head may hold many requests, or the end of a body."""
+    first = rendered("POST", "/api/alice/tasks", TOKEN, {"title": "x", "description": "y" * 900, "more": "z" * body})
+    following = rendered("GET", "/health", X_Filler="f" * 800)
+    data = first + following * 60
+    with connected(service) as client:
+        for piece in (data[: len(first) - body], data[len(first) - body : -20], data[-20:]):
+            client.sendall(piece)
+            time.sleep(0.3)
+        answer = b""
+        while (answer.count(b"HTTP/1.1 20"), answer[-1:]) != (61, b"}"):
+            received = client.recv(65536)
+            assert received, answer[-1000:]
+            answer += received
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("rest", [b"\r\n", None], ids=["after an answer", "of an answered body"])
+def test_a_connection_is_no_less_idle_for_stray_bytes(service: ServiceProcess, rest: bytes | None) -> None:
+    length = "" if rest else "Content-Length: 9\r\n"
+    with connected(service) as client:
+        client.sendall(f"POST /nowhere HTTP/1.1\r\nHost: a\r\n{length}\r\n".encode())
+        assert client.recv(65536).startswith(b"HTTP/1.1 404")
+        client.sendall(rest or b"x")
+        client.settimeout(HEAD_SECONDS + 5)
+        assert client.recv(65536) == b""
+
+
 def test_pipelining_without_end_is_bounded(service: ServiceProcess) -> None:
     before = service.memory()
     slow = rendered("GET", "/api/alice/tasks", TOKEN)

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from src.postgres.connecting import Connector, Target
+from tests.faults.conftest import StartService
 from tests.support.chaos import Proxy
 from tests.support.postgres_server import Postgres, connected_port
 
@@ -84,6 +85,15 @@ def test_an_address_that_never_answers_hides_no_other_and_is_asked_last_from_the
     silent.setblocking(False)
     with pytest.raises(BlockingIOError):
         silent.accept()
+
+
+def test_an_address_that_never_answers_hides_no_other_from_statements_of_a_second(
+    silent: socket.socket, postgres: Postgres, database: str, start_service: StartService
+) -> None:
+    """Half of DB_CONNECT_TIMEOUT is longer: who is cut off by the statement's time would never ask the other one."""
+    hosts = f"127.0.0.2:{silent.getsockname()[1]},127.0.0.1:{postgres.port}"
+    service = start_service(f"postgresql://postgres@{hosts}/{database}", db_statement_timeout=1)
+    service.wait_ready()
 
 
 def test_a_standby_is_not_taken_for_the_primary(postgres: Postgres, database: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from src.postgres.schema import HEAD
 from tests.faults.conftest import StartService
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
@@ -62,12 +63,13 @@ def test_a_database_of_another_encoding_is_not_ready_and_the_log_says_why_once(
     assert post(service, "é").json()["title"] == "é"
 
 
+@pytest.mark.parametrize("revision", ["4f2a9c", HEAD])
 def test_tables_of_another_program_are_not_ready_whatever_their_revision_says(
-    start_service: StartService, postgres: Postgres, database: str
+    start_service: StartService, postgres: Postgres, database: str, revision: str
 ) -> None:
     postgres.execute("CREATE TABLE tasks (id int, title text)", database)
     postgres.execute("CREATE TABLE alembic_version (version_num text)", database)
-    postgres.execute("INSERT INTO alembic_version VALUES ('4f2a9c')", database)
+    postgres.execute(f"INSERT INTO alembic_version VALUES ('{revision}')", database)
     service = start_service()
     eventually(lambda: events(service, "database not ready"), 10, "the log says why")
     assert "tasks" in events(service, "database not ready")[0]["reason"]
@@ -132,3 +134,20 @@ def test_what_a_role_or_a_database_sets_changes_no_answer(
         first = client.get("/tasks?limit=1")
         rest = client.get(first.links["next"]["url"].removeprefix("/api/alice"))
         assert [task["id"] for task in (*first.json(), *rest.json())] == [created["id"], once[0]["id"]]
+
+
+def test_a_time_that_a_role_sets_for_transactions_is_a_passing_condition(
+    start_service: StartService, postgres: Postgres, database: str
+) -> None:
+    service = start_service()
+    service.wait_ready()
+    task = post(service, "a").json()
+    postgres.execute(f"ALTER DATABASE {database} SET transaction_timeout = '300ms'")
+    postgres.hang_up(database)
+    with postgres.connected(database, autocommit=False) as run:
+        run("SET transaction_timeout = 0")
+        run("SELECT 1 FROM tasks FOR UPDATE")
+        answer = httpx.put(
+            f"{service.url}/api/alice/tasks/{task['id']}", headers=ALICE, json={"title": "b"}, timeout=30
+        )
+    assert answer.status_code == 503

@@ -128,6 +128,7 @@ class TestPages:
         ("sort", "values"),
         [
             *(("created", values) for values in (["x", "1"], ["2026-01-01 00:00:00+00", "x"], ["1", "1"], [1, 1])),
+            *(("created", [f"{instant}-01-01 00:00:00-10", "1"]) for instant in ("0000", "10000", "infinity", "1 BC")),
             *(("created", ["2026-01-01 00:00:00+00", number]) for number in (str(2**63), "9" * 5000, None, [])),
             *(("title", [text, "t", "1"]) for text in ("\0", "\ud800", None, 1, {})),
             *(("title", values) for values in (["t", "t", "1.5"], ["t", "t"], ["t", "t", "1", "1"], [])),
@@ -140,7 +141,11 @@ class TestPages:
         assert answer.json()["errors"][0]["loc"] == ["query", "cursor"]
 
     @pytest.mark.parametrize(
-        ("sort", "values"), [("created", ["2026-01-01 00:00:00+00", "1"]), ("title", ["", "", "1"])]
+        ("sort", "values"),
+        [
+            *(("created", [f"2026-01-01 00:00:00{offset}", "1"]) for offset in ("+00", "+23:59", "-16:00", "")),
+            ("title", ["", "", "1"]),
+        ],
     )
     def test_a_forged_cursor_that_could_be_one_reads_its_owners_tasks(
         self, client: httpx.Client, user: str, sort: str, values: list[Any]

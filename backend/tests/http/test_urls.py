@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import TLS
 from tests.support.server import Service
 from tests.support.tokens import bearer, make_token
 
@@ -107,3 +108,29 @@ def test_an_owner_with_a_slash_cannot_be_addressed(service: Service) -> None:
     for segment in ("a%2Fb", "a/b"):
         answer = httpx.get(f"{service.url}/api/{segment}/tasks", headers=bearer(make_token("a/b")), timeout=30)
         assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("end", ["%0A", "%0a"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/tasks"), ("GET", "/tasks"), ("PATCH", "/tasks/{id}/complete"), ("GET", "/tasks/{id}")],
+)
+def test_a_line_end_behind_a_path_makes_it_unknown(client: httpx.Client, method: str, path: str, end: str) -> None:
+    """Python's `$` also matches before it."""
+    task = client.post("/tasks", json={"title": "x"}).json()
+    answer = client.request(method, path.format(id=task["id"]) + end, json={"title": "y"} if method == "POST" else None)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert client.get("/tasks").json() == [task]
+
+
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+def test_an_encoded_slash_is_no_separator(
+    client_for: Callable[..., httpx.Client], service: Service, slash: str
+) -> None:
+    """An id that has one cannot be addressed; and no path is another one's alias."""
+    user = uuid.uuid4().hex
+    assert client_for(f"{user}{slash}tasks", make_token(f"{user}/tasks")).get("/tasks").status_code == 404
+    plain = client_for(user)
+    assert plain.get("/tasks").status_code == 200
+    for path in (f"/api{slash}{user}/tasks", f"/api/{user}{slash}tasks"):
+        assert httpx.get(f"{service.url}{path}", headers=plain.headers, verify=TLS).status_code == 404
