@@ -123,8 +123,8 @@ class ProblemCORS(CORSMiddleware):
 class Refusals:
     """Answers what is refused for its head: by the server, which says so in `REFUSAL`, or for want of one Host.
 
-    An HTTP/1.1 request without a Host, or with several, is a 400 (RFC 9112, section 3.2). Paths that routes would take
-    for others are 404: with an encoded slash, which they cannot tell from one, or a line end behind it.
+    An HTTP/1.1 request without a Host, or with several, is a 400 (RFC 9112, section 3.2). A path with an encoded
+    slash is unknown: routes cannot tell that from a slash. So is one with a line end behind it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -136,9 +136,11 @@ class Refusals:
             await self.app(scope, receive, send)
         elif refusal := _refusal(scope):
             await problem(*refusal)(scope, receive, send)
-        elif scope["path"].endswith("\n") or b"%2f" in scope.get("raw_path", b"").lower():
+        elif b"%2f" in scope.get("raw_path", b"").lower():
             await problem(404, "Not Found")(scope, receive, send)
         else:
+            if scope["path"].endswith("\n"):
+                scope["path"] += "\n"  # The `$` of a route's pattern also matches before one line end, not before two.
             await self.app(scope, receive, send)
 
 
