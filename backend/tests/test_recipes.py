@@ -106,7 +106,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def files(backend: Path) -> dict[str, bytes]:
     """What is committed, and what would be."""
-    made = {"__pycache__", "node_modules", ".venv", "logs", "output", ".next", "dist", ".postgres"}
+    made = {"__pycache__", "node_modules", ".venv", "logs", "output", ".next", "dist", ".postgres", ".hypothesis"}
     return {
         str(path.relative_to(backend)): path.read_bytes()
         for path in backend.rglob("*")
