@@ -15,10 +15,9 @@ from typing import Any
 
 import certifi
 import psycopg2
+from psycopg2.extensions import connection as pg_connection
 from psycopg2.extensions import make_dsn, parse_dsn
 from sqlalchemy.util.concurrency import greenlet_spawn
-
-from src.postgres.dialect import AsyncioConnection
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class Connector:
         self._last: Target | None = None
         self._silent: set[Target] = set()
 
-    async def connect(self) -> AsyncioConnection:
+    async def connect(self) -> pg_connection:
         """Return a new connection.
 
         Raises:
@@ -112,15 +111,13 @@ class Connector:
         # Else each new connection would spend its share of the time on a first host that does not answer.
         return sorted(targets, key=lambda it: (it.session == "any", it in self._silent, it != self._last))
 
-    async def _open(self, target: Target, deadline: float, candidates: int) -> AsyncioConnection:
+    async def _open(self, target: Target, deadline: float, candidates: int) -> pg_connection:
         loop = asyncio.get_running_loop()
         given = {"host": target.host, "hostaddr": target.address, "port": target.port}
         given["target_session_attrs"] = target.session
         dsn = make_dsn(self.dsn, **{name: value or None for name, value in given.items()})
         async with asyncio.timeout((deadline - loop.time()) / candidates):
-            connection: AsyncioConnection = await greenlet_spawn(
-                psycopg2.connect, dsn, connection_factory=AsyncioConnection
-            )
+            connection: pg_connection = await greenlet_spawn(psycopg2.connect, dsn)
         return connection
 
     async def _targets(self) -> list[Target]:
