@@ -58,7 +58,7 @@ def cleaned(name: str, value: object) -> object:
     text = value.strip("\ufeff").strip()
     if text and name != "frame_ancestors" and (text[0] in _QUOTES or text[-1] in _QUOTES):
         raise ValueError(f"{name.upper()} must have no quotes around it")
-    if _COMMENT.search(text) or _COMMENT.search(value):
+    if _COMMENT.search(text) or _COMMENT.search(value):  # `= #x`: the blank that tells it from a value is stripped
         raise ValueError(f"{name.upper()} must have no comment behind it")
     if not text.isprintable():
         raise ValueError(f"{name.upper()} must have no line end and no invisible character in it")

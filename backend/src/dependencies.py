@@ -16,10 +16,9 @@ from src.auth.tokens import TokenVerifier
 from src.db import Database
 from src.errors import NotAuthenticatedError, TaskNotFoundError, UserMismatchError
 from src.log import this_request
-from src.models import EXAMPLE_USER
+from src.models import EXAMPLE_USER, MAX_ID
 from src.services.tasks import TaskService
 
-MAX_ID = 2**63 - 1
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 UserId = Annotated[str, Path(description="The owner: the `sub` of the token", examples=[EXAMPLE_USER])]

@@ -139,7 +139,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # behind a proxy the redirect would leave https and drop the token
     )
     app.state.settings, app.state.telemetry, app.state.traffic = settings, telemetry, traffic
-    app.state.keys = _key_set(settings)
+    app.state.keys = _key_set(settings)  # not in the lifespan: of what ends that, uvicorn shows the traceback
     app.state.unavailable = dict.fromkeys(Unavailable, 0)
     for router in (tasks.router, health.router, docs.router):
         app.include_router(router)

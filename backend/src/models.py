@@ -25,6 +25,7 @@ from pydantic import (
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Row, String, Text, false, func
 from sqlmodel import Field, SQLModel
 
+MAX_ID = 2**63 - 1
 MAX_TITLE = 200
 MAX_DESCRIPTION = 1000
 MAX_USER_ID = 255

@@ -19,7 +19,7 @@ depends_on = None
 def upgrade() -> None:
     """Create the trigger, and let it compute every key that is not of this order."""
     install(op.get_bind())
-    op.execute(f"UPDATE tasks SET title_key = '' WHERE {STALE}")  # noqa: S608  # STALE is a constant
+    op.execute(f"UPDATE tasks SET title_key = '' WHERE {STALE}")  # noqa: S608  # a constant of the code is a constant
 
 
 def downgrade() -> None:

@@ -63,7 +63,10 @@ def _bounded(receive: Receive) -> Receive:
 
 
 def _has_body(scope: Scope) -> bool:
-    return _declared_length(scope) > 0 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+        for name, value in scope["headers"]
+    )
 
 
 def _codings(scope: Scope) -> set[str]:

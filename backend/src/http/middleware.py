@@ -105,11 +105,11 @@ class ProblemCORS(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight, or run the application and add headers."""
-        origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
-        if origin and scope["method"] == "OPTIONS" and _refusal(scope):
-            await self.simple_response(scope, receive, send, request_headers=Headers(scope=scope))
-        else:
-            await super().__call__(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "OPTIONS" and _refusal(scope):
+            headers = Headers(scope=scope)
+            if "origin" in headers:
+                return await self.simple_response(scope, receive, send, request_headers=headers)
+        return await super().__call__(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight."""
@@ -148,8 +148,9 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     if refusal := scope.get("state", {}).get(REFUSAL):
         status, detail = refusal
         return status, detail
-    wanted = scope["http_version"] == "1.1"
-    return (400, "Exactly one Host header is needed") if wanted and _hosts(scope) != 1 else None
+    if scope["http_version"] == "1.1" and _hosts(scope) != 1:
+        return 400, "Exactly one Host header is needed"
+    return None
 
 
 def _hosts(scope: Scope) -> int:

@@ -27,7 +27,7 @@ _COLUMNS = " OR ".join(
     for table in _TABLES
 )
 _COUNT = f"(SELECT count(*) FROM pg_attribute WHERE {_COLUMNS})"  # noqa: S608  # a constant
-CURRENT = text(f"SELECT concat_ws(' ', version_num, {_ENCODING}, {_COUNT}) FROM alembic_version")  # noqa: S608
+CURRENT = text(f"SELECT concat_ws(' ', version_num, {_ENCODING}, {_COUNT}) FROM alembic_version")  # noqa: S608  # constants
 EXPECTED = f"{HEAD} UTF8 {sum(len(table.c) for table in _TABLES)}"  # of `CURRENT` where nothing is to be done
 _LOCK = 0x7461736B73  # "tasks"; for the transaction only, since a pooler changes sessions between transactions
 

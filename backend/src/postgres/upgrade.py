@@ -29,12 +29,13 @@ def upgrade(connection: Connection, migrations: Path) -> None:
     if revision is None:
         _create(connection)
         command.stamp(config, "head")
-    elif revision in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
+        return
+    known = revision in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if known:
         command.upgrade(config, "head")
-        _require_columns(connection)
-    else:
+    _require_columns(connection)
+    if not known:
         # After a rollback of the code. Migrations only ever add, so the older code still works.
-        _require_columns(connection)
         logger.warning("schema is newer than this version", extra={"revision": revision})
 
 

@@ -68,7 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._received > (MAX_HEAD if self._in_head else MAX_FRAMING):
             self._refuse(*(_LARGE_HEAD if self._in_head else _LARGE_BODY))
         elif not self._head_timer and (self._in_head or self._is_answered()):
-            # Whatever came has ended uvicorn's time of an idle connection, if it was no request, too.
+            # Any byte ends uvicorn's time of an idle connection, also one that begins no request.
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
 
     def _is_answered(self) -> bool:

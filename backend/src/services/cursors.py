@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 
 from src.errors import InvalidParameterError
+from src.models import MAX_ID
 
 
 def encode(scope: tuple[str, ...], key: Sequence[str]) -> str:
@@ -49,15 +50,12 @@ def _value(text: object, kind: type) -> object:
     if kind is datetime:
         return datetime.fromisoformat(text).astimezone(UTC)  # PostgreSQL has no offsets of 16 hours and more
     if kind is int:
-        return _bigint(int(text))
+        number = int(text)
+        if not -MAX_ID - 1 <= number <= MAX_ID:
+            raise ValueError("no id is so large")
+        return number
     text.encode()  # no text has half of a surrogate pair
     return text
-
-
-def _bigint(number: int) -> int:
-    if -(2**63) <= number < 2**63:
-        return number
-    raise ValueError("no id is so large")
 
 
 def _checksum(scope: tuple[str, ...], values: Sequence[Any]) -> str:
