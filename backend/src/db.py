@@ -22,7 +22,6 @@ from opentelemetry.trace import Tracer
 from psycopg2 import errorcodes
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.util.concurrency import await_
 from sqlmodel import Session
@@ -72,7 +71,6 @@ def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None 
         skip_autocommit_rollback=True,
         pool_size=settings.db_pool_size,
         max_overflow=0,
-        pool_timeout=settings.db_queue_timeout,
         pool_use_lifo=True,  # what is not needed goes stale, and the server may end it
         hide_parameters=True,
         use_native_hstore=False,  # looking for the type would be three statements of each new connection
@@ -92,7 +90,6 @@ def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None 
 
 def _connect(connector: Connector, presence: Presence) -> Any:
     """Open a connection in the event loop, names and all."""
-    _begin()
     try:
         connection = await_(connector.connect())
     except (OSError, psycopg2.Error) as error:
@@ -108,17 +105,10 @@ def _note(_connection: Any, record: Any) -> None:
 
 def _check(connection: Any, record: Any, presence: Presence) -> None:
     """Notice without a round trip that the server has hung up; SQLAlchemy then opens another connection."""
-    _begin()
     # A new one is taken as it is: after two that are refused here, SQLAlchemy would not try a third.
     if not record.info.pop("new", False) and is_stale(connection):
         presence.stale(record.info["opened"])
         raise DisconnectionError
-
-
-def _begin() -> None:
-    """Start an operation's time: its wait for a place in the pool is over."""
-    if limit := Limit.current():
-        limit.begin()
 
 
 class Database:
@@ -131,6 +121,7 @@ class Database:
         self._queue_seconds = settings.db_queue_timeout
         self._statement_seconds = settings.db_statement_timeout
         self._places = self._most = settings.db_pool_size + settings.db_queue_size
+        self._turns = asyncio.Semaphore(settings.db_pool_size)
         self.refused = 0  # requests that found no place in the queue
         self.timed_out = 0  # requests that had one, and no connection in time
         self._read_only = False
@@ -200,18 +191,20 @@ class Database:
 
     async def _bounded(self, operation: Operation[T], repeatable: bool) -> T:
         with self._place():
+            await self._turn()
             try:
                 async with Limit(self._statement_seconds) as limit:
                     result = await self._attempts(operation, repeatable, limit)
-            except (OSError, PoolTimeoutError, DBAPIError) as error:  # TimeoutError is an OSError
+            except (OSError, DBAPIError) as error:  # TimeoutError is an OSError
                 failure = translated(error)
-                self.timed_out += isinstance(error, PoolTimeoutError)
                 this_request().sqlstate = sqlstate(error)
             else:
                 self._presence.answered()
                 if not repeatable:
                     self._note_writes(refused=False)
                 return result
+            finally:
+                self._turns.release()
         if isinstance(failure, ReadOnlyDatabaseError):
             self._note_writes(refused=True)
         # Not from within: the texts of PostgreSQL and SQLAlchemy quote values, and a log shows what an error came from.
@@ -225,7 +218,7 @@ class Database:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Bound how many run and wait; the pool bounds only how many run, and how long the others wait."""
+        """Bound how many run and wait."""
         if not self._places:
             self.refused += 1
             raise DatabaseUnavailableError(Unavailable.QUEUE_FULL)
@@ -234,6 +227,22 @@ class Database:
             yield
         finally:
             self._places += 1
+
+    async def _turn(self) -> None:
+        """Wait until one of the pool's connections is free, in the order of arrival.
+
+        The pool could wait itself, but in an `asyncio.Queue`: its waiters find their item taken by newcomers, and join
+        it again at its end.
+        """
+        if not self._turns.locked():
+            await self._turns.acquire()  # does not wait, and needs no timer
+            return
+        try:
+            async with asyncio.timeout(self._queue_seconds):
+                await self._turns.acquire()
+        except TimeoutError:
+            self.timed_out += 1
+            raise DatabaseUnavailableError(Unavailable.QUEUE_TIMEOUT) from None
 
     async def _attempts(self, operation: Operation[T], repeatable: bool, limit: Limit) -> T:
         """Repeat what surely had no effect, and once what may have it twice; the deadline stays the same."""

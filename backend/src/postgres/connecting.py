@@ -15,9 +15,10 @@ from typing import Any
 
 import certifi
 import psycopg2
-from psycopg2.extensions import connection as pg_connection
 from psycopg2.extensions import make_dsn, parse_dsn
 from sqlalchemy.util.concurrency import greenlet_spawn
+
+from src.postgres.dialect import AsyncioConnection
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Connector:
         self._last: Target | None = None
         self._silent: set[Target] = set()
 
-    async def connect(self) -> pg_connection:
+    async def connect(self) -> AsyncioConnection:
         """Return a new connection.
 
         Raises:
@@ -111,13 +112,15 @@ class Connector:
         # Else each new connection would spend its share of the time on a first host that does not answer.
         return sorted(targets, key=lambda it: (it.session == "any", it in self._silent, it != self._last))
 
-    async def _open(self, target: Target, deadline: float, candidates: int) -> pg_connection:
+    async def _open(self, target: Target, deadline: float, candidates: int) -> AsyncioConnection:
         loop = asyncio.get_running_loop()
         given = {"host": target.host, "hostaddr": target.address, "port": target.port}
         given["target_session_attrs"] = target.session
         dsn = make_dsn(self.dsn, **{name: value or None for name, value in given.items()})
         async with asyncio.timeout((deadline - loop.time()) / candidates):
-            connection: pg_connection = await greenlet_spawn(psycopg2.connect, dsn)
+            connection: AsyncioConnection = await greenlet_spawn(
+                psycopg2.connect, dsn, connection_factory=AsyncioConnection
+            )
         return connection
 
     async def _targets(self) -> list[Target]:

@@ -6,15 +6,16 @@ driver in a greenlet, from which `await_` hands an awaitable to the event loop; 
 (https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-greenlet-spawn-and-await-only-directly).
 Each statement takes along what is left of its operation's time.
 
-Importing this registers `postgresql+psycopg2_asyncio` and changes how every psycopg2 connection of the process waits:
-under an `AsyncSession` in the event loop, anywhere else in `select`, as psycopg2 itself would.
+Importing this registers `postgresql+psycopg2_asyncio` and changes how psycopg2 waits in the process: with an
+`AsyncioConnection` under an `AsyncSession` in the event loop, any other in `select`, as psycopg2 itself would.
 """
 
 import asyncio
 import select
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import WeakMethod
 
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, STATUS_BEGIN, STATUS_READY, set_wait_callback
 from psycopg2.extensions import connection as pg_connection
@@ -59,49 +60,89 @@ class AsyncioPsycopg2Dialect(PGDialect_psycopg2):
         cursor.execute(statement, parameters)
 
 
+class AsyncioConnection(pg_connection):
+    """A connection whose socket the event loop watches, from one statement to the next.
+
+    To begin and end that for each statement is 5 % of a request; for each piece of a long answer, a quarter of a list
+    of 1000. (asyncio's own loop still ends it with most statements: it reports a socket once more after its answer.)
+    """
+
+    _arrival: "asyncio.Future[None] | None" = None
+    _end_watch: Callable[[], object] | None = None
+    _errors: select.poll  # of the watched socket, which this reports whatever is asked for
+
+    def arrival(self) -> "asyncio.Future[None]":
+        """Return what is done as soon as there is something to read."""
+        loop = asyncio.get_running_loop()
+        if not self._end_watch:
+            descriptor = self.fileno()
+            # Weakly, since a connection that nobody has is to be dropped, as one that cannot be set up.
+            loop.add_reader(descriptor, _call, WeakMethod(self._arrived))
+            self._end_watch = partial(loop.remove_reader, descriptor)
+            self._errors = select.poll()
+            self._errors.register(descriptor, 0)
+        self._arrival = loop.create_future()
+        return self._arrival
+
+    def _arrived(self) -> None:
+        if not self._arrival or self._arrival.done():
+            self.unwatch()  # As a rule the server has hung up; nobody reads that, and the loop would tell it for ever.
+            return
+        self._arrival.set_result(None)
+        if self._errors.poll(0):
+            self.unwatch()  # uvloop has done it in silence, and there may be more to read than the next `poll` takes.
+
+    def unwatch(self) -> None:
+        """Have the event loop forget the socket, before or right after that is closed: its number is given again."""
+        if self._end_watch:
+            self._end_watch()
+            self._end_watch = None
+
+    def close(self) -> None:
+        """Hang up."""
+        self.unwatch()
+        super().close()
+
+    def __del__(self) -> None:
+        """Hang up as well; psycopg2 closes the socket of what is dropped."""
+        self.unwatch()
+
+
+def _call(method: WeakMethod[Callable[[], None]]) -> None:
+    if callback := method():
+        callback()
+
+
 def wait(connection: pg_connection) -> None:
     """Return when libpq has what it waits for; psycopg2 closes the connection when this raises."""
-    if not in_greenlet():
+    if not isinstance(connection, AsyncioConnection) or not in_greenlet():
         wait_select(connection)
-    elif (state := connection.poll()) != POLL_OK:
-        await_(_finish(connection, state))
-
-
-async def _finish(connection: pg_connection, state: int) -> None:
-    while state != POLL_OK:
-        if state == POLL_READ and connection.status in _CONNECTED:
-            state = await _read(connection)
-        else:
-            # While libpq connects, it may have another socket after each poll, with the same number.
-            with _watched(connection.fileno(), writing=state == POLL_WRITE) as ready:
-                await ready.wait()
-            state = connection.poll()
-
-
-async def _read(connection: pg_connection) -> int:
-    """Let libpq read what arrives, and return what it waits for then.
-
-    An answer comes in pieces of some kilobytes. To watch its socket anew for each would be a quarter of the CPU that a
-    list of 1000 takes.
-    """
-    with _watched(connection.fileno(), writing=False) as ready:
-        state = POLL_READ
-        while state == POLL_READ:
-            await ready.wait()
-            ready.clear()
-            state = connection.poll()
-    return state
-
-
-@contextmanager
-def _watched(descriptor: int, *, writing: bool) -> Iterator[asyncio.Event]:
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    (loop.add_writer if writing else loop.add_reader)(descriptor, ready.set)
+        return
     try:
-        yield ready
+        while (state := connection.poll()) != POLL_OK:
+            if state == POLL_READ and connection.status in _CONNECTED:
+                await_(connection.arrival())
+            else:
+                await_(_ready(connection.fileno(), state))
+    except BaseException:
+        if connection.status in _CONNECTED:
+            connection.unwatch()  # psycopg2 closes it
+        else:
+            connection.close()  # psycopg2 does not, and who holds the error holds the socket
+        raise
+
+
+async def _ready(descriptor: int, state: int) -> None:
+    """Wait for a socket once, to write or while libpq connects: then it may be another after each poll."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    add, remove = (
+        (loop.add_writer, loop.remove_writer) if state == POLL_WRITE else (loop.add_reader, loop.remove_reader)
+    )
+    add(descriptor, ready.set)
+    try:
+        await ready.wait()
     finally:
-        # Where the server has hung up, libpq has closed the socket by then; its number is nobody else's before this.
-        (loop.remove_writer if writing else loop.remove_reader)(descriptor)
+        remove(descriptor)
 
 
 def is_stale(connection: pg_connection) -> bool:

@@ -6,7 +6,6 @@ import psycopg2
 from psycopg2 import errorcodes, errors
 from sqlalchemy import ExceptionContext
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError, Unavailable
 
@@ -55,8 +54,6 @@ def translated(error: Exception) -> Exception:
 
 def _reason(error: Exception) -> Unavailable:
     original = getattr(error, "orig", None)
-    if isinstance(error, PoolTimeoutError):
-        return Unavailable.QUEUE_TIMEOUT
     if isinstance(error, TimeoutError) or isinstance(original, errors.QueryCanceled):
         return Unavailable.NO_ANSWER
     # Without a code nobody has answered, or who did has hung up in the middle.

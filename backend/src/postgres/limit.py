@@ -14,12 +14,11 @@ _current: ContextVar["Limit | None"] = ContextVar("limit", default=None)
 
 
 class Limit:
-    """Ends a block with TimeoutError; counts from `begin`, when the wait for a connection is over."""
+    """Ends a block with TimeoutError, a moment after its deadline."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._deadline: float | None = None
-        self._timeout = asyncio.timeout(None)
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._timeout = asyncio.timeout_at(self._deadline + _GRACE_SECONDS)
 
     @staticmethod
     def current() -> "Limit | None":
@@ -27,7 +26,7 @@ class Limit:
         return _current.get()
 
     async def __aenter__(self) -> "Limit":
-        """Enter the block; no time passes yet."""
+        """Enter the block."""
         await self._timeout.__aenter__()
         self._outer = _current.set(self)
         return self
@@ -43,12 +42,6 @@ class Limit:
         _current.reset(self._outer)
         await self._timeout.__aexit__(kind, error, trace)
 
-    def begin(self) -> None:
-        """Start to count, unless that has happened already: a repetition does not extend the time."""
-        if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._seconds
-            self._timeout.reschedule(self._deadline + _GRACE_SECONDS)
-
     @property
     def expired(self) -> bool:
         """Whether the deadline has ended the block; if not, whoever cancels it has another reason."""
@@ -56,7 +49,7 @@ class Limit:
 
     @property
     def _left(self) -> float:
-        return self._seconds if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
+        return self._deadline - asyncio.get_running_loop().time()
 
     @property
     def over(self) -> bool:

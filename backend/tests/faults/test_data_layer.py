@@ -208,6 +208,30 @@ def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postg
     run(postgres.url(database), test, db_pool_size=1)
 
 
+def test_no_newcomer_overtakes_those_who_wait(postgres: Postgres, database: str) -> None:
+    async def test(db: Database) -> None:
+        order: list[str] = []
+        tasks: list[asyncio.Task[None]] = []
+
+        async def come(name: str) -> None:
+            await db.run(work(name))
+            order.append(name)
+
+        def work(name: str) -> Callable[[Session], None]:
+            def statement(session: Session) -> None:
+                session.scalar(text("SELECT 1 FROM pg_sleep(0.05)"))
+                if name != "newcomer":  # it has its turn of the loop before whoever waits for this one's connection
+                    tasks.append(asyncio.ensure_future(come("newcomer")))
+
+            return statement
+
+        await asyncio.gather(*(come(name) for name in ("first", "second", "third")))
+        await asyncio.gather(*tasks)
+        assert order == ["first", "second", "third"] + 3 * ["newcomer"]
+
+    run(postgres.url(database), test, db_pool_size=1)
+
+
 def test_a_full_queue_refuses_at_once_and_a_long_wait_ends(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
         holder = asyncio.ensure_future(read("SELECT 1 FROM pg_sleep(1)").run(db))
