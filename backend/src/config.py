@@ -30,6 +30,7 @@ from src.postgres.conninfo import addressed, checked
 MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash.
 PLACEHOLDER = "change-me"
 ENV_FILE = Path(__file__).resolve().parents[2] / ".env"
+_ENV_FILE_ENCODING = "utf-8-sig"  # some editors of Windows begin a file with a mark, which is no part of the first name
 EXIT_MISCONFIGURED = 3
 _PATIENCE = 1.0  # seconds
 _COLLECTOR = "http://localhost:4318"  # where the specification has it, when an exporter is set and no endpoint
@@ -262,7 +263,13 @@ class OpenTelemetrySettings(BaseSettings):
 class Settings(OpenTelemetrySettings):
     """Everything a deployment may set; the names are the environment variables in lower case."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding=_ENV_FILE_ENCODING,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
 
     environment: Environment = Field("production", description="`development` allows placeholder secrets")
     better_auth_secret: Secret | None = Field(None, description="shared secret that verifies HS256 tokens")
@@ -445,7 +452,7 @@ def check_env_file(path: object) -> None:
     """Refuse a line that cannot be parsed; who reads the settings from the file leaves it out, with a warning."""
     if not isinstance(path, Path) or not path.is_file():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=_ENV_FILE_ENCODING) as file:
         wrong = next((binding.original for binding in parse_stream(file) if binding.error), None)
     if wrong:
         before = wrong.string[: -len(wrong.string.lstrip())]  # blank lines

@@ -469,6 +469,11 @@ def test_quotes_and_comments_of_an_env_file_are_its_readers(env_file: Path) -> N
     assert (found.port, found.log_level) == (8001, "INFO")
 
 
+def test_the_mark_that_some_editors_write_before_an_env_file_is_no_part_of_its_first_name(env_file: Path) -> None:
+    env_file.write_text(f"BETTER_AUTH_SECRET={SECRET}\n", encoding="utf-8-sig")
+    assert get_settings().better_auth_secret is not None
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -43,11 +43,14 @@ class _Supervisor(Multiprocess):
 
     @property
     def sockets(self) -> Sockets:
-        """The sockets of the first place without a living worker; all, where each has one and SIGHUP replaces it."""
-        for place, own in enumerate(self._places):
-            if place == len(self.processes) or not self.processes[place].process.is_alive():
-                return own
-        return [listening for own in self._places for listening in own]
+        """Those of the next place at the start; then of all without a living worker; all, where SIGHUP replaces one.
+
+        uvicorn does not say whose successor it starts, and another may have ended meanwhile: its clients have two.
+        """
+        if len(self.processes) < len(self._places):
+            return self._places[len(self.processes)]
+        left = [own for own, it in zip(self._places, self.processes, strict=True) if not it.process.is_alive()]
+        return [listening for own in left or self._places for listening in own]
 
     @sockets.setter
     def sockets(self, _: Sockets) -> None:
