@@ -425,7 +425,7 @@ export interface operations {
                 status?: components["schemas"]["TaskStatus"];
                 /** @description In which order: of creation, or alphabetical */
                 sort?: components["schemas"]["TaskSort"];
-                /** @description Page size; without it the whole list comes */
+                /** @description Page size; without it and without `cursor` the whole list comes */
                 limit?: number;
                 /** @description From the `Link` of the page before */
                 cursor?: string;
