@@ -78,8 +78,7 @@ def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None 
     # Not longer than an operation has: an address that does not answer is to be told from an operation that ends.
     connector = Connector(settings.database_url, min(settings.db_connect_timeout, settings.db_statement_timeout))
     events = engine.sync_engine
-    event.listen(events, "do_connect", lambda *_: _connect(connector, presence))
-    event.listen(events, "connect", _note)
+    event.listen(events, "do_connect", lambda _dialect, record, *_: _connect(connector, record, presence))
     event.listen(events, "checkout", lambda connection, record, _: _check(connection, record, presence))
     if tracer:
         trace_statements(events, tracer)
@@ -88,7 +87,7 @@ def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None 
     return engine
 
 
-def _connect(connector: Connector, presence: Presence) -> Any:
+def _connect(connector: Connector, record: Any, presence: Presence) -> Any:
     """Open a connection in the event loop, names and all."""
     try:
         connection = await_(connector.connect())
@@ -96,18 +95,15 @@ def _connect(connector: Connector, presence: Presence) -> Any:
         presence.unreachable(error)
         raise
     presence.opened()
+    record.info["new"] = True
     return connection
-
-
-def _note(_connection: Any, record: Any) -> None:
-    record.info.update(opened=asyncio.get_running_loop().time(), new=True)
 
 
 def _check(connection: Any, record: Any, presence: Presence) -> None:
     """Notice without a round trip that the server has hung up; SQLAlchemy then opens another connection."""
     # A new one is taken as it is: after two that are refused here, SQLAlchemy would not try a third.
     if not record.info.pop("new", False) and is_stale(connection):
-        presence.stale(record.info["opened"])
+        presence.stale(connection.opened)
         raise DisconnectionError
 
 

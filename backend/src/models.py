@@ -194,7 +194,9 @@ class TaskListQuery(BaseModel):
 
     status: TaskStatus = Field(TaskStatus.ALL, description="Which tasks")
     sort: TaskSort = Field(TaskSort.CREATED, description="In which order: of creation, or alphabetical")
-    limit: int | None = Field(None, description="Page size; without it and without `cursor` the whole list comes", ge=1, le=MAX_PAGE)
+    limit: int | None = Field(
+        None, description="Page size; without it and without `cursor` the whole list comes", ge=1, le=MAX_PAGE
+    )
     cursor: str | None = Field(
         None, description="From the `Link` of the page before", min_length=1, max_length=MAX_CURSOR
     )

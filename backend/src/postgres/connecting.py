@@ -33,6 +33,8 @@ _DEFAULTS: dict[str, Any] = {
 # Whatever the URL, a role or a database says: a text must arrive as it was sent.
 _ALWAYS = {"client_encoding": "UTF8"}
 _DEFAULT_PORT = "5432"
+# What may be a list in the URL, and is one thing for each place.
+_OF_A_TARGET = ("host", "hostaddr", "port", "target_session_attrs")
 
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, and so the images
@@ -78,8 +80,8 @@ class Connector:
     """
 
     def __init__(self, url: str, seconds: float) -> None:
-        self.dsn = with_defaults(url)
-        self._parameters = parse_dsn(self.dsn)
+        self._parameters = parse_dsn(with_defaults(url))
+        self._common = {name: value for name, value in self._parameters.items() if name not in _OF_A_TARGET}
         self._seconds = seconds
         self._last: Target | None = None
         self._silent: set[Target] = set()
@@ -96,6 +98,7 @@ class Connector:
         for number, target in enumerate(targets):
             try:
                 connection = await self._open(target, deadline, len(targets) - number)
+                connection.opened = asyncio.get_running_loop().time()
             except (OSError, psycopg2.Error) as error:
                 failure: Exception = error
                 if isinstance(error, TimeoutError):
@@ -114,9 +117,8 @@ class Connector:
 
     async def _open(self, target: Target, deadline: float, candidates: int) -> AsyncioConnection:
         loop = asyncio.get_running_loop()
-        given = {"host": target.host, "hostaddr": target.address, "port": target.port}
-        given["target_session_attrs"] = target.session
-        dsn = make_dsn(self.dsn, **{name: value or None for name, value in given.items()})
+        own = zip(_OF_A_TARGET, (target.host, target.address, target.port, target.session), strict=True)
+        dsn = make_dsn(**self._common, **{name: value for name, value in own if value})
         async with asyncio.timeout((deadline - loop.time()) / candidates):
             connection: AsyncioConnection = await greenlet_spawn(
                 psycopg2.connect, dsn, connection_factory=AsyncioConnection

@@ -67,6 +67,7 @@ class AsyncioConnection(pg_connection):
     of 1000. (asyncio's own loop still ends it with most statements: it reports a socket once more after its answer.)
     """
 
+    opened = 0.0  # when, in the event loop's time
     _arrival: "asyncio.Future[None] | None" = None
     _end_watch: Callable[[], object] | None = None
     _errors: select.poll  # of the watched socket, which this reports whatever is asked for

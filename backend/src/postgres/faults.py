@@ -1,10 +1,11 @@
 """What a failure of the database means: whether a connection is of further use, a second attempt, and whose fault."""
 
 import asyncio
+from typing import Any
 
 import psycopg2
 from psycopg2 import errorcodes, errors
-from sqlalchemy import ExceptionContext
+from sqlalchemy import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from src.errors import DatabaseFaultError, DatabaseUnavailableError, ReadOnlyDatabaseError, Unavailable
@@ -15,6 +16,16 @@ _FRESH_SECONDS = 2.0  # a younger connection that refuses writes tells of its se
 _PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, errors.lookup("25P04"))  # transaction_timeout
 _ROLLED_BACK = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
+
+
+def opened_at(connection: Connection) -> float:
+    """Return when a connection was opened, in the event loop's time.
+
+    Not from its `info`: while SQLAlchemy sets up an engine's first connection, that raises NotImplementedError, for
+    which it would take the failure, the end of the process included, for a query that the server does not know.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    return float(driver.opened)
 
 
 def judge(context: ExceptionContext) -> None:
@@ -31,8 +42,7 @@ def _left_behind(error: psycopg2.Error, context: ExceptionContext) -> bool:
     """Whether the connection may be to a primary that was demoted, while another serves new connections."""
     if error.pgcode != errorcodes.READ_ONLY_SQL_TRANSACTION or context.connection is None:
         return False
-    age = asyncio.get_running_loop().time() - context.connection.info["opened"]
-    return bool(age > _FRESH_SECONDS)
+    return asyncio.get_running_loop().time() - opened_at(context.connection) > _FRESH_SECONDS
 
 
 def had_no_effect(error: DBAPIError) -> bool:

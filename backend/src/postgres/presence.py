@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy import ExceptionContext
 
+from src.postgres.faults import opened_at
 from src.postgres.limit import Limit
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Presence:
     def __init__(self) -> None:
         self._state = _State.NEVER
         self._since = 0.0  # it was there, and is not; 0 where it never was
-        self._back = 0.0  # in the event loop's time, as connections note when they were opened
+        self._back = 0.0  # in the event loop's time, as connections have it
 
     def answered(self) -> None:
         """Note that an operation has succeeded; with every one of them."""
@@ -77,7 +78,7 @@ class Presence:
         connection = context.connection
         if connection is None:
             return False
-        return connection.invalidated or bool(connection.info["opened"] < self._back)
+        return connection.invalidated or opened_at(connection) < self._back
 
     def _lose(self, level: int, reason: str, code: str | None) -> None:
         if self._state is _State.HERE:

@@ -5,12 +5,12 @@ Made from the engine's events; the instrumentation that OpenTelemetry has for it
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
-_KEY = "span"  # in a connection's `info`; a connection has one statement at a time
+_KEY = "span"  # of a connection, which has one statement at a time
 _WRITES = re.compile(r"\b(INSERT) INTO (\w+)|\b(UPDATE) (\w+)|\b(DELETE) FROM (\w+)")
 _READS = re.compile(r"\b(SELECT)\b(?:.*?\bFROM (\w+))?", re.DOTALL)
 
@@ -28,21 +28,26 @@ def trace_statements(engine: Engine, tracer: Tracer) -> None:
                 "db.query.summary": summary,
                 "db.query.text": statement,
             }
-            connection.info[_KEY] = tracer.start_span(summary, kind=SpanKind.CLIENT, attributes=attributes)
+            _kept_for(connection)[_KEY] = tracer.start_span(summary, kind=SpanKind.CLIENT, attributes=attributes)
 
     event.listen(engine, "before_cursor_execute", begin)
     event.listen(engine, "after_cursor_execute", _end)
     event.listen(engine, "handle_error", _fail)
 
 
+def _kept_for(connection: Connection) -> dict[str, Any]:
+    """Not its `info`, which raises while SQLAlchemy sets up an engine's first connection: see `faults.opened_at`."""
+    return cast(dict[str, Any], connection.connection.record_info)
+
+
 def _end(connection: Connection, *_context: Any) -> None:
-    if span := connection.info.pop(_KEY, None):
+    if span := _kept_for(connection).pop(_KEY, None):
         span.end()
 
 
 def _fail(context: ExceptionContext) -> None:
     """End the span with the SQLSTATE, or with what broke the statement off; texts of PostgreSQL quote values."""
-    span = context.connection.info.pop(_KEY, None) if context.connection is not None else None
+    span = _kept_for(context.connection).pop(_KEY, None) if context.connection is not None else None
     if span is None:
         return
     error = context.original_exception

@@ -117,7 +117,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Read on only when no other request waits; uvicorn would take in more with every answer."""
         self._answering = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
-        self._watch_reading()  # an idle connection may live long, but not one whose last answer is not read
+        # An idle connection may live long, but not one whose last answer is not read: what of it is not taken is known
+        # when it was written, at the end of this turn.
+        self.loop.call_soon(self._watch_reading)
         if self.pipeline:
             self.flow.pause_reading()
 

@@ -96,6 +96,14 @@ def test_an_address_that_never_answers_hides_no_other_from_statements_of_a_secon
     service.wait_ready()
 
 
+def test_a_host_without_a_port_beside_one_that_has_one_has_the_usual_one(
+    postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", str(postgres.port))  # which is libpq's own word for it
+    for hosts in ("127.0.0.1:1,127.0.0.1", "127.0.0.1,127.0.0.1:1"):
+        assert connected_port(Connector(f"postgresql://postgres@{hosts}/{database}", 5)) == postgres.port
+
+
 def test_a_standby_is_not_taken_for_the_primary(postgres: Postgres, database: str) -> None:
     """Each host is asked alone, so that libpq cannot choose among them: what they are asked must still hold."""
     with pytest.raises(psycopg2.OperationalError, match="standby"):

@@ -126,6 +126,23 @@ def test_a_black_hole_at_start_neither_blocks_the_stop_nor_lasts(
     assert time.monotonic() - started < 5
 
 
+def test_a_server_that_stops_answering_right_after_the_login_neither_blocks_the_stop_nor_lasts(
+    start_service: StartService, proxy: Proxy, proxied_url: str
+) -> None:
+    """SQLAlchemy asks a first connection some questions of its own, as an engine has no others."""
+    proxy.swallowing_from = b"version()"
+    service = start_service(proxied_url, db_statement_timeout=1)
+    eventually(lambda: "no answer in time" in service.log.read_text(), 10, "the log says why it is not ready")
+    time.sleep(0.5)
+    started = time.monotonic()
+    service.stop(10)
+    assert time.monotonic() - started < 3
+    second = start_service(proxied_url, db_statement_timeout=1)
+    eventually(lambda: "no answer in time" in second.log.read_text(), 10, "the log says why it is not ready")
+    proxy.swallowing_from = None
+    second.wait_ready(15)
+
+
 def test_a_read_only_database_still_reads(service: ServiceProcess, postgres: Postgres) -> None:
     assert create(service).status_code == 201
     postgres.execute(f"ALTER DATABASE {SHARED} SET default_transaction_read_only = on")

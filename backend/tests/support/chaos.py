@@ -20,6 +20,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.swallowing = False  # bytes vanish, in both directions, and nobody is told
         self.refusing = False
+        self.swallowing_from: bytes | None = None  # what a client says, of which nothing and no answer arrives
         self.delay = 0.0  # seconds, for each piece of bytes on its way to the server
         self.accepted = 0
         self._forgotten: set[asyncio.StreamWriter] = set()
@@ -78,6 +79,8 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_server: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK):
+                if to_server and self.swallowing_from and self.swallowing_from in data:
+                    self._forgotten.add(writer)
                 if to_server and self.delay:
                     await asyncio.sleep(self.delay)
                 if not (self.swallowing or writer in self._forgotten):
