@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import re
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -145,8 +146,10 @@ def _prefix(path: str) -> str:
 
 
 def _writable(path: str | Path) -> str | Path:
-    """Open the file, as logging will; without waiting for a reader, if it is a pipe."""
+    """Open the file, as logging will. Its own is no named pipe, whose reader leaves when this trial ends."""
     try:
+        if os.path.lexists(path) and stat.S_ISFIFO(os.lstat(path).st_mode):
+            raise FileExistsError
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666))
     except OSError:
         raise ValueError("must be a file that can be written to, in a folder that exists") from None

@@ -152,9 +152,12 @@ class Database:
         """
         started = time.perf_counter()
         try:
-            if not self._ready.is_set():
-                await self._until_ready()
-            return await self._bounded(operation, repeatable)
+            with self._place():
+                await self._turn()
+                try:
+                    return await self._bounded(operation, repeatable)
+                finally:
+                    self._turns.release()
         finally:
             this_request().db_seconds += time.perf_counter() - started
 
@@ -177,30 +180,18 @@ class Database:
         used = pool.checkedout()
         return Connections(used, pool.checkedin(), pool.size(), max(0, self._most - self._places - used))
 
-    async def _until_ready(self) -> None:
-        """Let a request that comes with the start of the process wait for the schema, not fail."""
-        try:
-            async with asyncio.timeout(self._queue_seconds):
-                await self._ready.wait()
-        except TimeoutError:
-            raise DatabaseUnavailableError(Unavailable.NOT_READY) from None
-
     async def _bounded(self, operation: Operation[T], repeatable: bool) -> T:
-        with self._place():
-            await self._turn()
-            try:
-                async with Limit(self._statement_seconds) as limit:
-                    result = await self._attempts(operation, repeatable, limit)
-            except (OSError, DBAPIError) as error:  # TimeoutError is an OSError
-                failure = translated(error)
-                this_request().sqlstate = sqlstate(error)
-            else:
-                self._presence.answered()
-                if not repeatable:
-                    self._note_writes(refused=False)
-                return result
-            finally:
-                self._turns.release()
+        try:
+            async with Limit(self._statement_seconds) as limit:
+                result = await self._attempts(operation, repeatable, limit)
+        except (OSError, DBAPIError) as error:  # TimeoutError is an OSError
+            failure = translated(error)
+            this_request().sqlstate = sqlstate(error)
+        else:
+            self._presence.answered()
+            if not repeatable:
+                self._note_writes(refused=False)
+            return result
         if isinstance(failure, ReadOnlyDatabaseError):
             self._note_writes(refused=True)
         # Not from within: the texts of PostgreSQL and SQLAlchemy quote values, and a log shows what an error came from.
@@ -225,20 +216,23 @@ class Database:
             self._places += 1
 
     async def _turn(self) -> None:
-        """Wait until one of the pool's connections is free, in the order of arrival.
+        """Wait until the schema is there and one of the pool's connections is free, in the order of arrival.
 
         The pool could wait itself, but in an `asyncio.Queue`: its waiters find their item taken by newcomers, and join
         it again at its end.
         """
-        if not self._turns.locked():
+        if self._ready.is_set() and not self._turns.locked():
             await self._turns.acquire()  # does not wait, and needs no timer
             return
+        reason = Unavailable.NOT_READY
         try:
             async with asyncio.timeout(self._queue_seconds):
+                await self._ready.wait()
+                reason = Unavailable.QUEUE_TIMEOUT
                 await self._turns.acquire()
         except TimeoutError:
-            self.timed_out += 1
-            raise DatabaseUnavailableError(Unavailable.QUEUE_TIMEOUT) from None
+            self.timed_out += reason is Unavailable.QUEUE_TIMEOUT
+            raise DatabaseUnavailableError(reason) from None
 
     async def _attempts(self, operation: Operation[T], repeatable: bool, limit: Limit) -> T:
         """Repeat what surely had no effect, and once what may have it twice; the deadline stays the same."""

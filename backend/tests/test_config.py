@@ -432,9 +432,13 @@ def test_a_public_key_as_secret_would_verify_nothing(public_key: str) -> None:
         jwt.encode({}, public_key.ljust(32, "A"), "HS256")
 
 
-def test_a_pipe_without_a_reader_is_no_log_file(refused: Callable[..., str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", [False, True])
+def test_a_named_pipe_is_no_log_file(refused: Callable[..., str], tmp_path: Path, reader: bool) -> None:
     os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK) if reader else None
     assert refused(LOG_FILE=str(tmp_path / "pipe")).startswith("LOG_FILE must be a file that can be written to")
+    if reading is not None:
+        os.close(reading)
 
 
 def test_a_new_log_file_may_be_made(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

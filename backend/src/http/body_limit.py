@@ -15,8 +15,7 @@ MAX_BODY = 64 * 1024  # bytes
 MAX_SECONDS = 10.0
 DETAIL = "Request body is larger than 64 KiB"
 CODING_DETAIL = "Content-Encoding must be identity"
-# A client that is still sending does not see an answer before a reset: so much is read, so long, and thrown away.
-_LINGER_BYTES = 1024 * 1024
+_LINGER_BYTES = 1024 * 1024  # of a refused body
 _LINGER_SECONDS = 1.0
 
 
@@ -30,36 +29,54 @@ class BodyLimit:
         """Run the application with a bounded `receive`, or answer in its place."""
         if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
-        elif _codings(scope) - {"", "identity"}:
-            await problem(415, CODING_DETAIL, {"Accept-Encoding": "identity"})(scope, receive, _closing(receive, send))
+            return
+        body = _Body(receive)
+        closing = _closing(body, send)
+        if _codings(scope) - {"", "identity"}:
+            await problem(415, CODING_DETAIL, {"Accept-Encoding": "identity"})(scope, receive, closing)
         elif _declared_length(scope) > MAX_BODY:
-            await problem(413, DETAIL)(scope, receive, _closing(receive, send))
+            await problem(413, DETAIL)(scope, receive, closing)
         else:
-            await self.app(scope, _bounded(receive), _closing(receive, send))
+            await self.app(scope, body.receive, closing)
 
 
-def _bounded(receive: Receive) -> Receive:
-    received = 0
-    deadline = asyncio.get_running_loop().time() + MAX_SECONDS
-    complete = False
+class _Body:
+    """A body on its way, of which no more is taken, and no longer, than is allowed."""
 
-    async def bounded() -> Message:
-        nonlocal received, complete
-        if complete:  # What comes now is the client's departure, which has no deadline.
-            return await receive()
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._received = 0
+        self._deadline = asyncio.get_running_loop().time() + MAX_SECONDS
+        self._complete = False
+
+    async def receive(self) -> Message:
+        """Return the next piece.
+
+        Raises:
+            HTTPException: 408 or 413, the one kind of exception that FastAPI lets through while it reads a body.
+        """
+        if self._complete:  # What comes now is the client's departure, which has no deadline.
+            return await self._receive()
         try:
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
         except TimeoutError:
-            # The one kind of exception that FastAPI lets through while it reads a body.
             raise HTTPException(408, "Request body was not sent in time") from None
-        complete = not message.get("more_body", False)
-        received += len(message.get("body", b""))
-        if received > MAX_BODY:
+        self._complete = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        if self._received > MAX_BODY:
             raise HTTPException(413, DETAIL)
         return message
 
-    return bounded
+    async def throw_away(self) -> None:
+        """Read what is still on its way, within bounds: who is sending does not see an answer before a reset."""
+        drained = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while drained < _LINGER_BYTES and not self._complete:
+                    message = await self._receive()
+                    self._complete = not message.get("more_body", False)
+                    drained += len(message.get("body", b""))
 
 
 def _has_body(scope: Scope) -> bool:
@@ -81,7 +98,7 @@ def _declared_length(scope: Scope) -> int:
     return int(lengths[0].lstrip(b"0") or b"0") if lengths and lengths[0].isdigit() else 0
 
 
-def _closing(receive: Receive, send: Send) -> Send:
+def _closing(body: _Body, send: Send) -> Send:
     """Wrap `send` so that a refused body ends the connection, once the client had a chance to read why."""
     refused = False
 
@@ -92,19 +109,8 @@ def _closing(receive: Receive, send: Send) -> Send:
             message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
         if refused and message["type"] == "http.response.body":
             await send({**message, "more_body": True})
-            await _linger(receive)
+            await body.throw_away()
             message = {"type": "http.response.body"}
         await send(message)
 
     return send_closing
-
-
-async def _linger(receive: Receive) -> None:
-    drained = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_SECONDS):
-            while drained < _LINGER_BYTES:
-                message = await receive()
-                if not message.get("more_body"):
-                    return
-                drained += len(message["body"])

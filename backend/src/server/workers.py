@@ -39,22 +39,30 @@ class _Supervisor(Multiprocess):
 
     def __init__(self, config: uvicorn.Config, places: list[Sockets]) -> None:
         self._places = places
+        self._replacing = False
         super().__init__(config, [])
 
     @property
     def sockets(self) -> Sockets:
-        """Those of the next place at the start; then of all without a living worker; all, where SIGHUP replaces one.
+        """Those of the next place at the start, then those of all places without a living worker.
 
         uvicorn does not say whose successor it starts, and another may have ended meanwhile: its clients have two.
         """
         if len(self.processes) < len(self._places):
             return self._places[len(self.processes)]
-        left = [own for own, it in zip(self._places, self.processes, strict=True) if not it.process.is_alive()]
-        return [listening for own in left or self._places for listening in own]
+        places = zip(self._places, self.processes, strict=True)
+        left = [own for own, it in places if self._replacing or not it.process.is_alive()]
+        return [listening for own in left for listening in own]
 
     @sockets.setter
     def sockets(self, _: Sockets) -> None:
         """Ignore what uvicorn was given; `_places` has it."""
+
+    def restart_all(self) -> None:
+        """Replace each worker, for SIGHUP, by one that serves every socket: which will be without one, none can say."""
+        self._replacing = True
+        super().restart_all()
+        self._replacing = False
 
     def terminate_all(self) -> None:
         """Close the sockets first; else who connects in between is neither served nor refused."""

@@ -12,6 +12,7 @@ import jwt
 import pytest
 from pydantic import ValidationError
 
+from src.demo import users
 from src.errors import DatabaseUnavailableError
 from tests.conftest import TLS, execute
 from tests.support.counting import CountingProxy
@@ -169,9 +170,14 @@ ROWS = [
     ("demo-account", OLD),  # a person of that name, not one of ours
     ("alice", OLD),
 ]
+TABLES = ("tasks", "idempotency_keys")
 
 
-def test_only_old_rows_of_demo_users_are_removed(new_database: Callable[[], str]) -> None:
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_only_old_rows_of_demo_users_are_removed(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(users, "_BATCH", batch)
     url = new_database()
     with serve(settings_for(url)) as first:  # makes the tables
         wait_until(lambda: httpx.get(f"{first.url}/health/ready").status_code == 200)
@@ -187,8 +193,8 @@ def test_only_old_rows_of_demo_users_are_removed(new_database: Callable[[], str]
             f"VALUES ('{user}', '{age}', 'f', 1, now() - interval '{age}')",
         )
     with serve(settings_for(url, demo_mode=True)):
-        wait_until(lambda: len(execute(url, "SELECT 1 FROM tasks")) < len(ROWS))
-    for table in ("tasks", "idempotency_keys"):
+        wait_until(lambda: all(len(execute(url, f"SELECT 1 FROM {table}")) == 3 for table in TABLES))
+    for table in TABLES:
         left = {user for (user,) in execute(url, f"SELECT user_id FROM {table}")}
         assert left == {FIRST, "demo-account", "alice"}, table
 

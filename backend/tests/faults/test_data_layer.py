@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from src.db import Database
-from src.errors import DatabaseFaultError, DatabaseUnavailableError
+from src.errors import DatabaseFaultError, DatabaseUnavailableError, Unavailable
 from src.models import TaskCreate
 from src.services.tasks import TaskService
 from tests.support.chaos import Proxy
@@ -230,6 +230,19 @@ def test_no_newcomer_overtakes_those_who_wait(postgres: Postgres, database: str)
         assert order == ["first", "second", "third"] + 3 * ["newcomer"]
 
     run(postgres.url(database), test, db_pool_size=1)
+
+
+def test_who_waits_for_the_schema_is_counted_too(postgres: Postgres) -> None:
+    async def main() -> None:
+        db = Database(settings_for(postgres.url("nowhere"), db_pool_size=1, db_queue_size=1, db_queue_timeout=0.5))
+        db.start()
+        outcomes = await asyncio.gather(*(PING.run(db) for _ in range(3)), return_exceptions=True)
+        assert [error.reason for error in outcomes if isinstance(error, DatabaseUnavailableError)] == [
+            *(Unavailable.NOT_READY, Unavailable.NOT_READY, Unavailable.QUEUE_FULL)
+        ]
+        await db.close()
+
+    asyncio.run(main())
 
 
 def test_a_full_queue_refuses_at_once_and_a_long_wait_ends(postgres: Postgres, database: str) -> None:

@@ -9,6 +9,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from src.server import http_guard
+from tests.support.polling import eventually
 
 _BODY = 60_000  # bytes: below what uvloop holds back before it says so
 
@@ -33,15 +34,13 @@ def test_a_last_answer_that_is_not_read_ends_the_connection_however_short(monkey
                 loop = asyncio.get_running_loop()
                 await loop.sock_connect(client, listening.getsockname())
                 await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                while not server.server_state.connections:
-                    await asyncio.sleep(0.01)
-                deadline = loop.time() + 3
-                while server.server_state.connections and loop.time() < deadline:
-                    await asyncio.sleep(0.05)
-                left = len(server.server_state.connections)
-            server.should_exit = server.force_exit = True
-            await serving
-            assert left == 0
+                open_ones = server.server_state.connections
+                try:
+                    await asyncio.to_thread(eventually, lambda: open_ones, 5, "the connection is there")
+                    await asyncio.to_thread(eventually, lambda: not open_ones, 3, "the server has given up on it")
+                finally:
+                    server.should_exit = server.force_exit = True
+                    await serving
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

@@ -8,7 +8,12 @@ import jwt
 SECRET = "a-secret-for-tests-of-more-than-32-bytes"
 
 
-def make_token(sub: object = "alice", *, key: Any = SECRET, alg: str = "HS256", ttl: float = 900, **claims: Any) -> str:
+_A_RUN = 86_400.0  # seconds, more than any run of the tests takes: many a token is made when its module is imported
+
+
+def make_token(
+    sub: object = "alice", *, key: Any = SECRET, alg: str = "HS256", ttl: float = _A_RUN, **claims: Any
+) -> str:
     """Return a signed token; a claim given as None is left out."""
     payload = {"sub": sub, "iat": int(time.time()), "exp": int(time.time() + ttl), **claims}
     headers = payload.pop("headers", None)
