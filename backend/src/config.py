@@ -21,7 +21,6 @@ from urllib.parse import unquote, urlsplit
 
 import uvicorn
 from dotenv.parser import parse_stream
-from opentelemetry.util.re import parse_env_headers
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -260,7 +259,7 @@ class OpenTelemetrySettings(BaseSettings):
         """Return the headers that go with a signal; they hold secrets."""
         own = {"traces": self.otel_exporter_otlp_traces_headers, "metrics": self.otel_exporter_otlp_metrics_headers}
         headers = own[signal] or self.otel_exporter_otlp_headers
-        return dict(parse_env_headers(headers.get_secret_value(), liberal=True)) if headers else {}
+        return {name.lower(): value for name, value in pairs(headers.get_secret_value()).items()} if headers else {}
 
 
 class Settings(OpenTelemetrySettings):

@@ -113,7 +113,7 @@ class Database:
     def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
         self._presence = Presence()
         self.engine = create_engine(settings, self._presence, tracer)
-        self.sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, autoflush=False)
+        self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, autoflush=False)
         self._queue_seconds = settings.db_queue_timeout
         self._statement_seconds = settings.db_statement_timeout
         self._places = self._most = settings.db_pool_size + settings.db_queue_size
@@ -163,7 +163,7 @@ class Database:
 
     async def in_session(self, operation: Operation[T]) -> T:
         """Do something in a session of its own, once and without bounds; `run` has them."""
-        return await self.sessions().run_sync(_in_session, operation)
+        return await self._sessions().run_sync(_in_session, operation)
 
     async def ping(self) -> None:
         """Make one round trip.

@@ -15,8 +15,8 @@ AppError
     │   └── ReadOnlyDatabaseError  … or takes no writes
     └── KeysUnavailableError       no signing key was ever fetched
 
-No AppErrors are DatabaseFaultError, which nobody planned for and is a 500, and UnsuitableDatabaseError, which keeps the
-service from being ready.
+DatabaseFaultError, which nobody planned for and is a 500, and UnsuitableDatabaseError, which keeps the service from
+being ready, are no AppErrors.
 """
 
 from enum import StrEnum
@@ -176,7 +176,7 @@ class KeysUnavailableError(UnavailableError):
 
 
 class UnsuitableDatabaseError(RuntimeError):
-    """The database cannot hold the contract: tables of our names that we did not make, or an encoding but UTF8."""
+    """The database cannot hold the contract: tables of our names, not made by us, or an encoding other than UTF8."""
 
 
 class DatabaseFaultError(RuntimeError):

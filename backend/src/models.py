@@ -128,7 +128,7 @@ class TaskBase(Received):
     """What a client may write.
 
     A default is what a new task gets where the field is absent. One that is not null comes from a factory, which keeps
-    it out of the schema: of a change, an absent field stays as it is.
+    it out of the schema: a field that a change leaves out stays as it is.
     """
 
     title: Title
@@ -209,7 +209,8 @@ class Versions(NamedTuple):
     unwanted: list[datetime] | None  # and none of these; None: it must not have any, that is, not exist
 
 
-# One row of `tasks` as a statement returned it: the columns are its attributes, as they would be those of a `Task`.
+# One row of `tasks` as a statement returned it: the columns are its attributes, as they would be those of a `Task`, and
+# so is what the statement labels besides (`changed`, `fresh`, `same`, `there` in `services/`).
 TaskRow = Row[Any]
 
 

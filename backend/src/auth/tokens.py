@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 # Characters; what fits in a request's head is judged. Better Auth puts the whole user record in, an avatar included.
 MAX_TOKEN = 32 * 1024
 MAX_REMEMBERED = 4096  # tokens; of each its digest and its user, about 2 MB
-# `typ` of access tokens; Better Auth leaves it out. It names other kinds that the same keys may sign (RFC 8725, 3.11).
+# The header `typ` of access tokens, where there is one (Better Auth leaves it out): any other value is that of another
+# kind of token, which the same keys may sign (RFC 8725, 3.11).
 _TYPES = frozenset({"jwt", "at+jwt"})
 # What hostile input makes the decoder and the checks raise besides our own errors.
 _UNDECODABLE = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
@@ -50,7 +51,7 @@ class TokenVerifier:
         self._keys = keys
         self._rules = ClaimRules(settings.issuer, settings.audiences)
         self._remembered: dict[bytes, _Verified] = {}
-        self.remembered = self.verified = 0  # tokens that were, and those that had to be
+        self.hits = self.misses = 0  # tokens that were remembered, and those that had to be verified
 
     def log_sources(self) -> None:
         """Say at start which tokens will be accepted."""
@@ -72,9 +73,9 @@ class TokenVerifier:
         digest = sha256(token.encode()).digest()
         verified = self._remembered.get(digest)
         if verified and verified.expires > time.time() and self._is_current(verified):
-            self.remembered += 1
+            self.hits += 1
             return verified.user
-        self.verified += 1
+        self.misses += 1
         return self._remember(digest, await self._verify(token)).user
 
     def _is_current(self, verified: _Verified) -> bool:

@@ -36,10 +36,10 @@ class Pool(Protocol):
 
 
 class Tokens(Protocol):
-    """Who verifies tokens; `remembered` ones cost no signature."""
+    """Who verifies tokens; those remembered, the `hits`, cost no signature."""
 
-    remembered: int
-    verified: int
+    hits: int
+    misses: int
 
 
 class Keys(Protocol):
@@ -54,7 +54,7 @@ def observe(meter: Meter, pool: Pool, tokens: Tokens, keys: Keys | None, unavail
     _observe_pool(meter, pool)
     meter.create_observable_counter(
         "tasks_api.token_cache.lookups",
-        [_each(lambda: {"hit": tokens.remembered, "miss": tokens.verified}, "outcome")],
+        [_each(lambda: {"hit": tokens.hits, "miss": tokens.misses}, "outcome")],
         "{lookup}",
         "Tokens that were remembered, and those that were not",
     )

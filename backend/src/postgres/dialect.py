@@ -36,7 +36,7 @@ _CONNECTED = (STATUS_READY, STATUS_BEGIN)
 class AsyncioPsycopg2Dialect(PGDialect_psycopg2):
     """psycopg2 for `create_async_engine`, whose sessions and connections are used within their `run_sync`.
 
-    Their own methods would ask a cursor for a coroutine that closes it, which psycopg2's have not.
+    Their own methods (`await session.exec(…)`) end in a private coroutine of the driver's cursor; psycopg2's has none.
     """
 
     driver = DRIVER
@@ -91,7 +91,7 @@ class AsyncioConnection(pg_connection):
             return
         self._arrival.set_result(None)
         if self._errors.poll(0):
-            self.unwatch()  # uvloop has done it in silence, and there may be more to read than the next `poll` takes.
+            self.unwatch()  # uvloop has unwatched it, in silence; there may be more to read than the next `poll` takes.
 
     def unwatch(self) -> None:
         """Have the event loop forget the socket, before or right after that is closed: its number is given again."""

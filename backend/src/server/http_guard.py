@@ -93,7 +93,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request, or queue it behind the ones before it."""
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise ValueError("too many pipelined requests")  # which the parser reports, and uvicorn answers with 400
+            raise ValueError("too many pipelined requests")  # the parser reports it to `send_400_response`
         if not self.pipeline and self.cycle and not self.cycle.response_complete:
             self._answering = self.cycle
         self._in_head, self._received = False, 0

@@ -97,20 +97,16 @@ class TaskService:
             IdempotencyConflictError: the key was used for another body.
         """
         if key is None:
-            created, fresh = _found(await self._row(sql.CREATE, _columns(task))), True
+            created, fresh = await self._row(sql.CREATE, _columns(task)), True
         else:
-            created = await self._create_once(task, key)
+            values = {**_columns(task), "key": key, "fingerprint": fingerprint(task)}
+            created = await self._row(CREATE_ONCE, values)
+            if not created.same:
+                raise IdempotencyConflictError
             fresh = created.fresh
         if fresh:
             self._log("task created", created.id)
         return created, fresh
-
-    async def _create_once(self, task: TaskCreate, key: str) -> TaskRow:
-        values = {**_columns(task), "key": key, "fingerprint": fingerprint(task)}
-        created = _found(await self._row(CREATE_ONCE, values))
-        if not created.same:
-            raise IdempotencyConflictError
-        return created
 
     async def create_all(self, tasks: Iterable[tuple[TaskCreate, bool]]) -> None:
         """Store several new tasks, each with whether it is done: all of them, or none."""
@@ -128,13 +124,14 @@ class TaskService:
         Raises:
             TaskNotFoundError: no such task of this owner.
         """
-        return _found(await self._row(sql.GET, {"task_id": task_id}, repeatable=True))
+        return await self._row(sql.GET, {"task_id": task_id}, repeatable=True)
 
     async def update(self, task_id: int, changes: TaskUpdate, seen: Versions | None) -> TaskRow:
         """Change the given fields; see `_write` for `seen` and what is raised."""
         given = _columns(changes)
-        flags = {f"has_{name}": name in given for name in sql.written(TaskUpdate)}
-        values = {name: given.get(name) for name in sql.written(TaskUpdate)}
+        columns = sql.written(TaskUpdate)
+        flags = {f"has_{name}": name in given for name in columns}
+        values = {name: given.get(name) for name in columns}
         task = await self._write(sql.UPDATE, sql.UPDATE_IF, task_id, seen, {**values, **flags})
         if task.changed:
             self._log("task updated", task_id)
@@ -169,20 +166,26 @@ class TaskService:
         """
         values = {"task_id": task_id, **values}
         if seen is None:
-            return _found(await self._row(plain, values))
-        task = _found(await self._row(guarded, {**values, **seen._asdict()}))
+            return await self._row(plain, values)
+        task = await self._row(guarded, {**values, **seen._asdict()})
         if task.id is not None:
             return task
         raise PreconditionFailedError if task.there else TaskNotFoundError
 
-    async def _row(self, statement: Any, values: Values, *, repeatable: bool = False) -> TaskRow | None:
-        """Run a statement of one task in a session of its own, and return its row if there is one."""
+    async def _row(self, statement: Any, values: Values, *, repeatable: bool = False) -> TaskRow:
+        """Run a statement of one task in a session of its own, and return its row.
+
+        Raises:
+            TaskNotFoundError: there is none.
+        """
         parameters = {"owner": self.owner, **values}
 
-        def read(session: Session) -> Any:
+        def execute(session: Session) -> Any:
             return session.exec(statement, params=parameters).one_or_none()
 
-        task: TaskRow | None = await self._database.run(read, repeatable=repeatable)
+        task: TaskRow | None = await self._database.run(execute, repeatable=repeatable)
+        if task is None:
+            raise TaskNotFoundError
         return task
 
 
@@ -198,12 +201,6 @@ def _array(rows: ScalarResult[str]) -> bytes:
         body.write(",".join(batch).encode())
     body.write(b"]" if body.tell() else b"[]")
     return body.getvalue()
-
-
-def _found(task: TaskRow | None) -> TaskRow:
-    if task is None:
-        raise TaskNotFoundError
-    return task
 
 
 def _columns(body: TaskCreate | TaskUpdate) -> dict[str, object]:
