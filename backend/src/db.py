@@ -95,6 +95,7 @@ def _connect(connector: Connector, record: Any, presence: Presence) -> Any:
         presence.unreachable(error)
         raise
     presence.opened()
+    connection.opened = asyncio.get_running_loop().time()  # not before what it brings back is there again
     record.info["new"] = True
     return connection
 

@@ -98,7 +98,6 @@ class Connector:
         for number, target in enumerate(targets):
             try:
                 connection = await self._open(target, deadline, len(targets) - number)
-                connection.opened = asyncio.get_running_loop().time()
             except (OSError, psycopg2.Error) as error:
                 failure: Exception = error
                 if isinstance(error, TimeoutError):
@@ -134,6 +133,8 @@ class Connector:
         hosts, addresses, ports = (self._listed(name) for name in ("host", "hostaddr", "port"))
         names = hosts if len(hosts) >= len(addresses) else [""] * len(addresses)
         addresses = addresses if len(addresses) == len(names) else [""] * len(names)
+        if "port" in self._parameters:
+            ports = [port or _DEFAULT_PORT for port in ports]  # as libpq has it: PGPORT is for who names no port at all
         ports = ports if len(ports) == len(names) else ports * len(names)
         found = await asyncio.gather(
             *(self._resolved(*place) for place in zip(names, addresses, ports, strict=True)), return_exceptions=True

@@ -13,6 +13,7 @@ Importing this registers `postgresql+psycopg2_asyncio` and changes how psycopg2 
 import asyncio
 import select
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from typing import Any
 from weakref import WeakMethod
@@ -77,8 +78,9 @@ class AsyncioConnection(pg_connection):
         loop = asyncio.get_running_loop()
         if not self._end_watch:
             descriptor = self.fileno()
-            # Weakly, since a connection that nobody has is to be dropped, as one that cannot be set up.
-            loop.add_reader(descriptor, _call, WeakMethod(self._arrived))
+            # Weakly, since a connection that nobody has is to be dropped, as one that cannot be set up; and for no
+            # request, whose context would last as long as the watch.
+            Context().run(loop.add_reader, descriptor, _call, WeakMethod(self._arrived))
             self._end_watch = partial(loop.remove_reader, descriptor)
             self._errors = select.poll()
             self._errors.register(descriptor, 0)

@@ -16,6 +16,7 @@ class Corked:
         self._transport = transport
         self._loop = loop
         self._held: list[bytes] = []
+        self._handed = 0  # bytes, to the transport
 
     def __getattr__(self, name: str) -> Any:
         """Return the transport's attribute, and keep it: most are asked for with every request."""
@@ -37,6 +38,10 @@ class Corked:
         """Return the number of bytes that the client's side takes no more, whatever is still held here."""
         return self._transport.get_write_buffer_size()
 
+    def taken(self) -> int:
+        """Return the number of bytes that the client's side has taken since the connection began."""
+        return self._handed - self._transport.get_write_buffer_size()
+
     def close(self) -> None:
         """Send what is held, then close."""
         self._flush()
@@ -45,4 +50,5 @@ class Corked:
     def _flush(self) -> None:
         held, self._held = self._held, []
         if held and not self._transport.is_closing():
+            self._handed += sum(map(len, held))
             self._transport.writelines(held)

@@ -43,7 +43,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Expect the first request."""
         super().connection_made(transport)
-        self.transport = Corked(transport, self.loop)  # type: ignore[assignment]  # it can do all that is asked of one
+        self._corked = Corked(transport, self.loop)
+        self.transport = self._corked  # type: ignore[assignment]  # it can do all that is asked of one
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -140,17 +141,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(400, msg)
 
     def _watch_reading(self) -> None:
-        unread = self._unread()
-        if unread and not self._reading_timer:
-            self._reading_timer = self.loop.call_later(STALLED_SECONDS, self._look_at_reading, unread)
+        if not self._reading_timer and self._corked.unread():
+            self._reading_timer = self.loop.call_later(STALLED_SECONDS, self._look_at_reading, self._corked.taken())
 
-    def _unread(self) -> int:
-        corked: Any = self.transport
-        return int(corked.unread())
-
-    def _look_at_reading(self, unread: int) -> None:
+    def _look_at_reading(self, taken: int) -> None:
         self._reading_timer = None
-        if self._unread() >= unread:
+        if self._corked.unread() and self._corked.taken() == taken:
             self.transport.abort()
         else:
             self._watch_reading()

@@ -61,8 +61,10 @@ class _Supervisor(Multiprocess):
     def restart_all(self) -> None:
         """Replace each worker, for SIGHUP, by one that serves every socket: which will be without one, none can say."""
         self._replacing = True
-        super().restart_all()
-        self._replacing = False
+        try:
+            super().restart_all()
+        finally:
+            self._replacing = False
 
     def terminate_all(self) -> None:
         """Close the sockets first; else who connects in between is neither served nor refused."""

@@ -188,6 +188,22 @@ def test_requests_cancelled_at_any_moment_leak_nothing(postgres: Postgres, datab
     run(postgres.url(database), test, loop, db_pool_size=2)
 
 
+def test_the_loss_of_the_only_connection_is_said_though_it_was_the_first(
+    postgres: Postgres, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(db: Database) -> None:
+        for times in (1, 2):
+            await asyncio.to_thread(postgres.hang_up, database)
+            await asyncio.sleep(0.1)
+            assert await PING.run(db) == 1
+            lost = [record.reason for record in caplog.records if record.message == "database lost"]  # type: ignore[attr-defined]  # an `extra`
+            assert lost == times * ["closed while idle"]
+            assert [record.message for record in caplog.records].count("database recovered") == times
+
+    caplog.set_level("INFO")
+    run(postgres.url(database), test, asyncio.new_event_loop, db_pool_size=1)
+
+
 def test_a_flood_of_cancelled_waiters_does_not_starve_the_others(postgres: Postgres, database: str) -> None:
     async def test(db: Database) -> None:
         order: list[int] = []

@@ -96,12 +96,12 @@ def test_an_address_that_never_answers_hides_no_other_from_statements_of_a_secon
     service.wait_ready()
 
 
-def test_a_host_without_a_port_beside_one_that_has_one_has_the_usual_one(
-    postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PGPORT", str(postgres.port))  # which is libpq's own word for it
-    for hosts in ("127.0.0.1:1,127.0.0.1", "127.0.0.1,127.0.0.1:1"):
-        assert connected_port(Connector(f"postgresql://postgres@{hosts}/{database}", 5)) == postgres.port
+def test_a_host_without_a_port_beside_one_that_has_one_has_the_usual_one() -> None:
+    url = "postgresql://127.0.0.2,127.0.0.1:1/x?connect_timeout=2"
+    assert [(target.host, target.port) for target in targets(url)] == [("127.0.0.2", "5432"), ("127.0.0.1", "1")]
+    with pytest.raises(psycopg2.OperationalError) as last:  # if anybody listens there, then without such a database
+        connected_port(Connector("postgresql://127.0.0.1:1,127.0.0.1/x", 5))
+    assert "could not match" not in str(last.value)
 
 
 def test_a_standby_is_not_taken_for_the_primary(postgres: Postgres, database: str) -> None:
