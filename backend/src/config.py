@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import re
 import socket
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -147,7 +146,7 @@ def _prefix(path: str) -> str:
 def _writable(path: str | Path) -> str | Path:
     """Open the file, as logging will. Its own is no named pipe, whose reader leaves when this trial ends."""
     try:
-        if os.path.lexists(path) and stat.S_ISFIFO(os.lstat(path).st_mode):
+        if Path(path).is_fifo() and not Path(path).is_symlink():  # as /dev/stdout is
             raise FileExistsError
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666))
     except OSError:

@@ -59,10 +59,9 @@ class _Body:
             return await self._receive()
         try:
             async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
+                message = await self._next()
         except TimeoutError:
             raise HTTPException(408, "Request body was not sent in time") from None
-        self._complete = not message.get("more_body", False)
         self._received += len(message.get("body", b""))
         if self._received > MAX_BODY:
             raise HTTPException(413, DETAIL)
@@ -74,9 +73,12 @@ class _Body:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_SECONDS):
                 while drained < _LINGER_BYTES and not self._complete:
-                    message = await self._receive()
-                    self._complete = not message.get("more_body", False)
-                    drained += len(message.get("body", b""))
+                    drained += len((await self._next()).get("body", b""))
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._complete = not message.get("more_body", False)
+        return message
 
 
 def _has_body(scope: Scope) -> bool:

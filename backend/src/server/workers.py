@@ -44,15 +44,15 @@ class _Supervisor(Multiprocess):
 
     @property
     def sockets(self) -> Sockets:
-        """Those of the next place at the start, then those of all places without a living worker.
+        """Those of the next place at the start, then of all places without a living worker; all, where SIGHUP replaces.
 
         uvicorn does not say whose successor it starts, and another may have ended meanwhile: its clients have two.
         """
         if len(self.processes) < len(self._places):
             return self._places[len(self.processes)]
         places = zip(self._places, self.processes, strict=True)
-        left = [own for own, it in places if self._replacing or not it.process.is_alive()]
-        return [listening for own in left for listening in own]
+        left = [] if self._replacing else [own for own, it in places if not it.process.is_alive()]
+        return [listening for own in left or self._places for listening in own]
 
     @sockets.setter
     def sockets(self, _: Sockets) -> None:

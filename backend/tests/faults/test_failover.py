@@ -24,7 +24,7 @@ from tests.support.tokens import bearer, make_token
 pytestmark = pytest.mark.stress
 
 DATABASE = "tasks"
-ALICE = bearer(make_token("alice", ttl=3600))
+ALICE = bearer(make_token("alice"))
 UNTIL_NOTICED = 2.0  # seconds that whoever decides about the promotion takes
 
 

@@ -12,7 +12,7 @@ from tests.support.postgres_server import Postgres, Run
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 
-HEADERS = bearer(make_token("alice", ttl=3600))
+HEADERS = bearer(make_token("alice"))
 PROCESSES = 4
 # Written out, since databases like this are there whatever becomes of the code that made them.
 REVISION_0001 = """

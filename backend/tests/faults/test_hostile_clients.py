@@ -17,7 +17,7 @@ from tests.support.processes import POOL, ServiceProcess
 from tests.support.tokens import bearer, make_token
 from tests.support.wire import Wire, rendered
 
-TOKEN = make_token("alice", ttl=3600)
+TOKEN = make_token("alice")
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 

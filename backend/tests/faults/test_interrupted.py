@@ -16,7 +16,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 from tests.support.wire import read_head, rendered
 
-TOKEN = make_token("alice", ttl=3600)
+TOKEN = make_token("alice")
 TASKS = "/api/alice/tasks"
 UNHURRIED = 30  # seconds for a statement: what ends here does not end because its time is over
 

@@ -15,7 +15,7 @@ from tests.support.processes import POOL, ServiceProcess
 from tests.support.tokens import make_token
 from tests.support.wire import Wire
 
-TOKEN = make_token("alice", ttl=3600)
+TOKEN = make_token("alice")
 LOCKED_OUT = f"{canaries.TITLE}, locked out"  # which no other test of this database writes
 
 

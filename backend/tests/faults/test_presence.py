@@ -15,7 +15,7 @@ from tests.support.postgres_server import Postgres
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 
-ALICE = bearer(make_token("alice", ttl=3600))
+ALICE = bearer(make_token("alice"))
 TASKS = "/api/alice/tasks"
 CHANGES = ("database connected", "database unreachable", "database lost", "database recovered")
 

@@ -8,7 +8,6 @@ import gc
 import os
 import socket
 import time
-from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -75,20 +74,6 @@ def test_a_connection_is_watched_from_one_statement_to_the_next(url: str) -> Non
         runner.run(main(runner.get_loop()))
 
 
-def _ask(url: str, question: str, pid: int) -> Any:
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(question, [pid])
-        return cursor.fetchone()
-
-
-def _terminate(url: str, pid: int) -> None:
-    _ask(url, "SELECT pg_terminate_backend(%s, 5000)", pid)
-
-
-def _gone(url: str, pid: int) -> bool:
-    return _ask(url, "SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid) is None
-
-
 def _sleep(connection: AsyncioConnection) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(5)")
@@ -96,18 +81,18 @@ def _sleep(connection: AsyncioConnection) -> None:
 
 @pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
 def test_a_connection_that_ends_between_two_statements_costs_the_loop_nothing(
-    url: str, loop_class: type[_Watching]
+    postgres: Postgres, database: str, loop_class: type[_Watching]
 ) -> None:
     async def main(loop: _Watching) -> None:
-        database = Database(settings_for(url, db_pool_size=1))
-        pid = await database.in_session(lambda session: session.scalar(text("SELECT pg_backend_pid()")))
-        await asyncio.to_thread(_terminate, url, pid)
+        ours = Database(settings_for(postgres.url(database), db_pool_size=1))
+        await ours.in_session(_one)
+        await asyncio.to_thread(postgres.hang_up, database)
         used = time.thread_time()
         await asyncio.sleep(1)
         assert time.thread_time() - used < 0.5, "a socket with something to read is reported in every turn"
         assert loop.watched == set()
-        assert await database.in_session(_one) == 1
-        await database.close()
+        assert await ours.in_session(_one) == 1
+        await ours.close()
         assert loop.watched == set()
 
     with asyncio.Runner(loop_factory=loop_class) as runner:
@@ -135,16 +120,18 @@ def _own(url: str) -> Any:
 
 
 @pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
-def test_a_reset_is_noticed_though_something_is_left_to_read(url: str, loop_class: type[_Watching]) -> None:
+def test_a_reset_is_noticed_though_something_is_left_to_read(
+    postgres: Postgres, database: str, loop_class: type[_Watching]
+) -> None:
     """libuv stops watching a socket in error, tells that as if there were something to read, and does so once."""
 
     async def main() -> None:
-        connection = await _own(url)
+        connection = await _own(postgres.url(database))
 
         def reset() -> None:
             with socket.socket(fileno=os.dup(connection.fileno())) as raw:
                 raw.send(b"Q")  # a server that ends with something unread resets the connection
-            _terminate(url, connection.info.backend_pid)
+            postgres.hang_up(database)
             time.sleep(0.3)  # its last words and the reset are there in the same turn of the loop
 
         asyncio.get_running_loop().call_later(0.1, reset)
@@ -157,28 +144,31 @@ def test_a_reset_is_noticed_though_something_is_left_to_read(url: str, loop_clas
 
 
 @pytest.mark.parametrize("loop_class", [_WatchingUvloop, _WatchingAsyncio])
-def test_a_connection_that_nobody_has_is_hung_up(url: str, loop_class: type[_Watching]) -> None:
-    def use(connection: AsyncioConnection) -> int:
+def test_a_connection_that_nobody_has_is_hung_up(
+    postgres: Postgres, database: str, loop_class: type[_Watching]
+) -> None:
+    def use(connection: AsyncioConnection) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        return connection.info.backend_pid
 
     async def main(loop: _Watching) -> None:
-        pid = await greenlet_spawn(use, await _own(url))
+        await greenlet_spawn(use, await _own(postgres.url(database)))
         gc.collect()
         assert loop.watched == set()
-        await asyncio.to_thread(eventually, lambda: _gone(url, pid), 5, "the server's end of it")
+        await asyncio.to_thread(eventually, lambda: not postgres.connections(database), 5, "the server's end of it")
 
     with asyncio.Runner(loop_factory=loop_class) as runner:
         runner.run(main(runner.get_loop()))
 
 
 @pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.new_event_loop])
-def test_a_connection_given_up_while_it_opens_is_hung_up_though_the_error_is_kept(url: str, loop: Any) -> None:
+def test_a_connection_given_up_while_it_opens_is_hung_up_though_the_error_is_kept(
+    postgres: Postgres, database: str, loop: Any
+) -> None:
     async def main() -> None:
         kept = []
         for milliseconds in range(8):
-            opening = asyncio.ensure_future(_own(url))
+            opening = asyncio.ensure_future(_own(postgres.url(database)))
             await asyncio.sleep(milliseconds / 1000)
             opening.cancel()
             (outcome,) = await asyncio.gather(opening, return_exceptions=True)
@@ -186,16 +176,8 @@ def test_a_connection_given_up_while_it_opens_is_hung_up_though_the_error_is_kep
                 outcome.close()
             else:
                 kept.append(opening)
-        await asyncio.to_thread(eventually, lambda: _others(url) == 0, 2, "the server's end of them")
+        await asyncio.to_thread(eventually, lambda: not postgres.connections(database), 2, "the server's end of them")
         assert kept
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())
-
-
-def _others(url: str) -> int:
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
-        )
-        return int(cursor.fetchone()[0])

@@ -69,6 +69,7 @@ def test_one_worker_has_one_socket() -> None:
 
 
 def test_a_successor_gets_the_socket_of_the_worker_that_ended(supervisor: _Supervisor, places: Listening) -> None:
+    assert inodes(supervisor.sockets) == inodes(places[0]) | inodes(places[1])
     supervisor.processes[1].kill()
     supervisor.processes[1].join()
     assert inodes(supervisor.sockets) == inodes(places[1])
