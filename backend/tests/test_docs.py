@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from src.main import _REQUEST_HEADERS, _RESPONSE_HEADERS
 from tests.support import markdown
 from tests.support.copies import copied
 from tests.support.markdown import TOP, Block
@@ -197,3 +198,10 @@ def test_a_working_link_is_not_reported(tmp_path: Path) -> None:
 
 def test_an_unknown_make_target_is_noticed() -> None:
     assert unknown_targets("`make run`, `make tea`\n```sh\nmake coffee\n```\n", "run: x\n") == {"tea", "coffee"}
+
+
+def test_the_readme_names_the_headers_that_a_page_may_send_and_read() -> None:
+    readme = (TOP / "README.md").read_text(encoding="utf-8")
+    passage = readme.split("Whoever calls the API without that client: ")[1].split("All header lines")[0]
+    sent, read = (tuple(re.findall(r"`([^`]+)`", part)) for part in passage.split("and read"))
+    assert (sent, read) == (_REQUEST_HEADERS, _RESPONSE_HEADERS)
