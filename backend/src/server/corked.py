@@ -3,10 +3,15 @@
 uvicorn writes the head and the body of a response apart, and uvloop sends each write at once: two system calls, two
 packets, and a client that is woken twice. Sent as one, a GET takes a tenth less time at 100 clients, the slowest
 hundredth a quarter less.
+
+It also closes in two steps where the client may still be sending: at once, what is on its way would be answered by a
+reset, and the client might never read why (RFC 9112, section 9.6).
 """
 
 import asyncio
 from typing import Any
+
+LINGER_SECONDS = 1.0
 
 
 class Corked:
@@ -17,6 +22,8 @@ class Corked:
         self._loop = loop
         self._held: list[bytes] = []
         self._handed = 0  # bytes, to the transport
+        self._closed = False
+        self.lingering = False  # whether `close` leaves the client time to stop sending
 
     def __getattr__(self, name: str) -> Any:
         """Return the transport's attribute, and keep it: most are asked for with every request."""
@@ -45,10 +52,19 @@ class Corked:
     def close(self) -> None:
         """Send what is held, then close."""
         self._flush()
-        self._transport.close()
+        if self.lingering and not self.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._loop.call_later(LINGER_SECONDS, self._transport.close)
+        else:
+            self._transport.close()
+        self._closed = True
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._closed or self._transport.is_closing()
 
     def _flush(self) -> None:
         held, self._held = self._held, []
-        if held and not self._transport.is_closing():
+        if held and not self.is_closing():
             self._handed += sum(map(len, held))
             self._transport.writelines(held)

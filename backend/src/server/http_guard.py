@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from src.http.middleware import REFUSAL
 from src.server.corked import Corked
+from src.server.parser import Parser
 
 MAX_HEAD = 32 * 1024  # bytes
 HEAD_SECONDS = 10.0
@@ -30,9 +31,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.parser: Parser = Parser(self)
         self._in_head = True
         self._leaving = False
-        self._refused = False
+        self._refused = False  # what comes now is not read
+        self._fresh = False  # whether the last request began in the piece that is parsed: no task of it has run yet
         self._head_size = 0  # of what is parsed; `_received` counts a head only that comes in several pieces
         self._received = 0  # of this head, or around this body
         self._begun = self._apart = 0  # requests, and bytes of bodies, in the piece that is parsed
@@ -59,9 +62,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, then see that it is not too much."""
         if self._refused:
+            self._throw_away(len(data))
             return
         self._begun = self._apart = 0
+        self._fresh = False
         super().data_received(data)
+        if self._refused:
+            return
         # Of several requests in one piece the last may have half a head, and where that began is not known: it is
         # counted from the next piece on.
         if self._begun < 2:
@@ -72,47 +79,62 @@ class GuardedProtocol(HttpToolsProtocol):
             # Any byte ends uvicorn's time of an idle connection, also one that begins no request.
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
 
+    def _throw_away(self, size: int) -> None:
+        """Take what a refused client still sends, so that it comes to read why; not without end."""
+        self._received += size
+        if self._received > MAX_FRAMING:
+            self.flow.pause_reading()
+
     def _is_answered(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete and not self.pipeline
 
     def on_message_begin(self) -> None:
         """Start to count a head."""
+        if self.parser.rereading:
+            return
         super().on_message_begin()
         self._in_head, self._received, self._head_size = True, 0, 0
         self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         """Count the address."""
-        super().on_url(url)
-        self._head_size += len(url)
+        if not self.parser.rereading:
+            super().on_url(url)
+            self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a line of the head."""
-        super().on_header(name, value)
-        self._head_size += len(name) + len(value) + _LINE
+        """Count a line of the head; a trailer is none, and must not become one (RFC 9110, section 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+            self._head_size += len(name) + len(value) + _LINE
 
     def on_headers_complete(self) -> None:
         """Start the request, or queue it behind the ones before it."""
+        if self.parser.rereading:
+            return
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many pipelined requests")  # the parser reports it to `send_400_response`
-        if not self.pipeline and self.cycle and not self.cycle.response_complete:
-            self._answering = self.cycle
-        self._in_head, self._received = False, 0
-        if self._head_timer:
-            self._head_timer.cancel()
-            self._head_timer = None
-        large = self._head_size > MAX_HEAD
-        if large:
-            self.scope["state"][REFUSAL] = _LARGE_HEAD
+        before = self.cycle
         super().on_headers_complete()
-        if self._leaving or large:
+        self._note_answering(before)
+        self.parser.head_read(self.headers)
+        self._in_head, self._received, self._fresh = False, 0, True
+        self._forget_head_timer()
+        if self._leaving:
             self.cycle.keep_alive = False
+        if self._head_size > MAX_HEAD:
+            self._refuse(*_LARGE_HEAD)
 
     def on_body(self, body: bytes) -> None:
         """Leave the body out of the count, unless its request is answered and nobody will read it."""
         if not self.cycle.response_complete:
             self._apart += len(body)
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Have the request know that its body is complete; not where llhttp has left one unread."""
+        if not self.parser.framing:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Read on only when no other request waits; uvicorn would take in more with every answer."""
@@ -138,7 +160,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP like every other error."""
-        self._refuse(400, msg)
+        large = self._in_head and self._head_size > MAX_HEAD  # as an address that is too long for the parser
+        self._refuse(*(_LARGE_HEAD if large else (400, msg)))
 
     def _watch_reading(self) -> None:
         if not self._reading_timer and self._corked.unread():
@@ -151,42 +174,70 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._watch_reading()
 
+    def _note_answering(self, before: RequestResponseCycle | None) -> None:
+        """Remember who is answered now, with the first request that waits behind that one."""
+        if len(self.pipeline) == 1:
+            self._answering = before
+
+    def _forget_head_timer(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+
     def _head_too_slow(self) -> None:
         self._head_timer = None
-        if self._received and self._in_head:
+        if self.flow.read_paused:  # by this side, while others are answered
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+        elif self._received and self._in_head:
             self._refuse(408, "Request was not sent in time")
         else:
             self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
-        if self.transport.is_closing() or self._refused:
+        """Answer in the application's place: after what was asked before, and nothing that comes behind it."""
+        if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        under_way = self.cycle and not self.cycle.response_complete
-        if under_way or (self._is_answered() and not self._in_head):
+        self._forget_head_timer()
+        begun = not self._fresh and not (self.pipeline and self.pipeline[0][0] is self.cycle)
+        if begun and not self._in_head:
             self.transport.close()  # a refusal would break into an answer, or be the second one
             return
-        self.scope = self._scope_so_far()
-        self.scope["state"][REFUSAL] = (status, detail)
-        self.cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=False,
-            on_response=lambda: None,
+        self._corked.lingering = True
+        if self._in_head:
+            self._answer(self._scope_so_far(), (status, detail))
+        else:
+            self.cycle.scope["state"][REFUSAL] = (status, detail)
+            self.cycle.keep_alive = False
+
+    def _answer(self, scope: Any, refusal: tuple[int, str]) -> None:
+        scope["state"][REFUSAL] = refusal
+        before, self.cycle = (
+            self.cycle,
+            RequestResponseCycle(
+                scope=scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=False,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=False,
+                keep_alive=False,
+                on_response=lambda: None,
+            ),
         )
+        if before and not before.response_complete:
+            self.pipeline.appendleft((self.cycle, self.app))
+            self._note_answering(before)
+            return
         task = self.loop.create_task(self.cycle.run_asgi(self.app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     def _scope_so_far(self) -> Any:
         """Return a scope for a head of which only the beginning was read, or nothing; it may have an Origin already."""
-        if self.scope is None or not self._in_head:
+        if self.scope is None:
             self.on_message_begin()
         return {**self.scope, "method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}

@@ -1,21 +1,27 @@
 """uvicorn as we run it: its settings, its listening sockets, and the parent of several workers."""
 
 import asyncio
+import ipaddress
+import logging
 import multiprocessing
 import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from src.config import Settings
 from src.server.http_guard import GuardedProtocol
 from src.server.memory import GiveBack, starting
+
+logger = logging.getLogger(__name__)
 
 GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms send SIGKILL after ten
 
@@ -23,6 +29,8 @@ GRACE = 8  # seconds that requests under way may take after SIGTERM; platforms s
 # are served. From each of these, which are the same socket, it takes one: of 160 that came at once the last has its
 # first answer after 0.26 s, not 0.29.
 _ACCEPTING = 4
+
+_STEP = 0.1  # seconds between looks at a worker that starts or ends
 
 Sockets = list[socket.socket]
 
@@ -43,6 +51,11 @@ class _Supervisor(Multiprocess):
         super().__init__(config, [])
 
     @property
+    def failed(self) -> bool:
+        """Whether all were stopped because one could not start."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    @property
     def sockets(self) -> Sockets:
         """Those of the next place at the start, then of all places without a living worker; all, where SIGHUP replaces.
 
@@ -59,12 +72,39 @@ class _Supervisor(Multiprocess):
         """Ignore what uvicorn was given; `_places` has it."""
 
     def restart_all(self) -> None:
-        """Replace each worker, for SIGHUP, by one that serves every socket: which will be without one, none can say."""
+        """Replace each worker, for SIGHUP, by one that serves every socket: which will be without one, none can say.
+
+        Not by uvicorn's own, which looks at no other signal until the last is replaced: SIGTERM would have to wait.
+        """
         self._replacing = True
-        try:
-            super().restart_all()
-        finally:
-            self._replacing = False
+        for number, old in enumerate(self.processes):
+            new = Process(self.config, self.sockets)
+            new.start()
+            if not self._serves(new):
+                new.kill()
+                new.join()
+                break
+            self.processes[number] = new
+            old.terminate()
+            while old.process.is_alive() and not self._is_told_to_stop():
+                time.sleep(_STEP)
+        self._replacing = False
+
+    def _serves(self, worker: Process) -> bool:
+        """Wait until a new worker serves; not for one that ends or takes too long, nor when all are to stop."""
+        deadline = time.monotonic() + self.config.timeout_worker_healthcheck
+        while worker.process.is_alive() and not self._is_told_to_stop():
+            if worker.is_ready(timeout=1):
+                return True
+            if time.monotonic() > deadline:
+                logger.error("worker not ready in time", extra={"pid": worker.pid})
+                break
+            time.sleep(_STEP)
+        return False
+
+    def _is_told_to_stop(self) -> bool:
+        """Whether a signal waits in uvicorn's queue, whose handlers do nothing but add to it."""
+        return not {signal.SIGTERM, signal.SIGINT}.isdisjoint(self.signal_queue)
 
     def terminate_all(self) -> None:
         """Close the sockets first; else who connects in between is neither served nor refused."""
@@ -79,7 +119,10 @@ def serve(settings: Settings) -> None:
     config = _config(settings)
     places = _listening(config, settings.web_concurrency)
     if settings.web_concurrency > 1:
-        _Supervisor(config, places).run()
+        supervisor = _Supervisor(config, places)
+        supervisor.run()
+        if supervisor.failed:
+            sys.exit(STARTUP_FAILURE)
         return
     server = uvicorn.Server(config)
     server.run(places[0])
@@ -132,6 +175,16 @@ def _accepting(listening: socket.socket) -> Sockets:
     return [listening, *(socket.socket(fileno=duplicate) for duplicate in duplicates)]
 
 
+def _trusted(settings: Settings) -> str:
+    """Return the proxies to trust; those of IPv4 once more as IPv6 has them, if that is what is listened on."""
+    given = settings.forwarded_allow_ips
+    if ":" not in settings.host or given == "*":
+        return given
+    networks = map(ipaddress.ip_network, given.split(","))
+    mapped = [f"::ffff:{net.network_address}/{net.prefixlen + 96}" for net in networks if net.version == 4]
+    return ",".join([given, *mapped])
+
+
 def _config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "src.server.workers:worker",
@@ -147,7 +200,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         server_header=False,
         root_path=settings.root_path,
         proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        forwarded_allow_ips=_trusted(settings),
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE,
     )

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -99,6 +100,25 @@ def _send_all(client: socket.socket, head: bytes, piece: bytes) -> None:
     client.sendall(head)
     for _ in range(100_000):
         client.sendall(piece)
+
+
+def test_a_body_without_end_is_413_long_before_its_time_is_over(service: ServiceProcess) -> None:
+    before, sent, answer = service.memory(), 0, b""
+    head = rendered("POST", "/api/alice/tasks", TOKEN, Transfer_Encoding="chunked", Content_Type="application/json")
+    started = time.monotonic()
+    with connected(service) as client:
+        client.sendall(head)
+        client.setblocking(False)
+        while not answer and time.monotonic() - started < 20:
+            try:
+                sent += client.send(b"1000\r\n" + b" " * 4096 + b"\r\n")
+            except BlockingIOError:
+                time.sleep(0.01)
+            with suppress(BlockingIOError):
+                answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert time.monotonic() - started < 5
+    assert service.memory() - before < 10_000_000
 
 
 def test_trailers_without_end_are_cut(service: ServiceProcess) -> None:

@@ -1,11 +1,13 @@
 """`python -m src` as a supervisor sees it: exit codes, signals, and what a faulty configuration says."""
 
+import shutil
 import signal
 import socket
 import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.support import process
@@ -94,6 +96,23 @@ def test_a_faulty_configuration_ends_it_with_status_3_and_one_sentence(backend: 
     status, output = process.ended(backend, COMPLETE | changes | {"WEB_CONCURRENCY": workers})
     assert status == 3
     assert output == f"Configuration error: {sentence}\n"
+
+
+def test_a_successor_that_cannot_start_ends_all_with_status_3(backend: Path, tmp_path: Path) -> None:
+    """Supervisors start a service again that ends with a fault, and not one that ends as if it was told to."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    environment = COMPLETE | {"WEB_CONCURRENCY": "2", "LOG_FILE": str(folder / "log")}
+    with process.running(backend, environment) as server:
+        assert _until_it_answers(f"{server.url}/health").status_code == 200
+        shutil.rmtree(folder)
+        worker = next(
+            child for child in psutil.Process(server.popen.pid).children() if "spawn_main" in str(child.cmdline())
+        )
+        worker.kill()
+        output, _ = server.popen.communicate(timeout=30)
+    assert server.popen.returncode == 3
+    assert "Configuration error: LOG_FILE must be a file" in output
 
 
 @pytest.mark.parametrize("secret", ["x" * 32, "ż" * 16], ids=["ASCII", "beyond"])

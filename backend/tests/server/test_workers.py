@@ -1,5 +1,6 @@
 """The listening sockets of the workers: each has its own, and the parent knows whose is whose."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -9,9 +10,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors.multiprocess import SIGNALS
 
-from src.server.workers import Sockets, _listening, _Supervisor
+from src.config import Settings
+from src.server.workers import Sockets, _listening, _Supervisor, _trusted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the workers share one socket")
 Listening = list[Sockets]
@@ -77,6 +81,25 @@ def test_a_successor_gets_the_socket_of_the_worker_that_ended(supervisor: _Super
     supervisor.processes[0].join()
     # Whichever uvicorn starts, its own socket is not left to nobody.
     assert inodes(supervisor.sockets) == inodes(places[0]) | inodes(places[1])
+
+
+@pytest.mark.parametrize(("address", "known"), [("::ffff:10.1.2.3", True), ("::1", True), ("::ffff:11.1.2.3", False)])
+def test_proxies_of_ipv4_are_known_where_ipv6_is_listened_on(address: str, known: bool) -> None:
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        assert (scope["client"][0] == "203.0.113.9") is known
+
+    settings = Settings(
+        _env_file=None,
+        environment="development",
+        host="::1",
+        forwarded_allow_ips="10.0.0.0/8,::1",  # type: ignore[call-arg]
+    )
+    scope = {
+        "type": "http",
+        "client": (address, 1),
+        "headers": [(b"x-forwarded-for", b"203.0.113.9, 10.9.9.9")],
+    }
+    asyncio.run(ProxyHeadersMiddleware(app, _trusted(settings))(scope, None, None))  # type: ignore[arg-type]
 
 
 def test_after_all_are_replaced_no_socket_is_left_to_nobody(supervisor: _Supervisor, places: Listening) -> None:
