@@ -2,7 +2,8 @@
 
 A service calls `Database.run` with what it wants done in a session. That session is the operation's own: autocommitted,
 so that one statement is one transaction and one round trip, and closed before anybody looks at the result. A session
-of a `yield` dependency would hold its connection until the answer is sent, and have no second attempt.
+of a `yield` dependency would hold its connection while the answer is serialised (with the default scope, until it is
+sent), and have no second attempt.
 
 What is done in a session is plain synchronous SQLModel, which SQLAlchemy runs in a greenlet (`AsyncSession.run_sync`):
 where it waits for PostgreSQL, the event loop goes on.
@@ -40,9 +41,9 @@ from src.log.metrics import Connections
 from src.postgres import schema
 from src.postgres.connecting import Connector
 from src.postgres.dialect import DRIVER, is_stale
-from src.postgres.faults import had_no_effect, judge, translated
+from src.postgres.faults import had_no_effect, mark_disconnects, sqlstate, translated
 from src.postgres.limit import Limit
-from src.postgres.presence import Presence, sqlstate
+from src.postgres.presence import Presence
 from src.postgres.spans import trace_statements
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ _MIGRATION_SECONDS = 600  # a longer silence is a dead network; the next attempt
 _REPEAT_SECONDS = 0.005  # at most so long, times the number of attempts, until what was rolled back is tried again
 
 _PING = text("SELECT 1")
+
+_SCHEMA_GONE = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN)
 
 _READ_ONLY = (logging.WARNING, "database read-only")
 _WRITABLE = (logging.INFO, "database writable")
@@ -82,8 +85,9 @@ def create_engine(settings: Settings, presence: Presence, tracer: Tracer | None 
     event.listen(events, "checkout", lambda connection, record, _: _check(connection, record, presence))
     if tracer:
         trace_statements(events, tracer)
-    event.listen(events, "handle_error", judge)
-    event.listen(events, "handle_error", presence.judge)
+    # In this order: `presence` goes by what the first has decided.
+    event.listen(events, "handle_error", mark_disconnects)
+    event.listen(events, "handle_error", presence.note_end)
     return engine
 
 
@@ -95,7 +99,8 @@ def _connect(connector: Connector, record: Any, presence: Presence) -> Any:
         presence.unreachable(error)
         raise
     presence.opened()
-    connection.opened = asyncio.get_running_loop().time()  # not before what it brings back is there again
+    # After `presence` was told: a connection that ends an outage must not look older than that end.
+    connection.opened = asyncio.get_running_loop().time()
     record.info["new"] = True
     return connection
 
@@ -117,7 +122,7 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False, autoflush=False)
         self._queue_seconds = settings.db_queue_timeout
         self._statement_seconds = settings.db_statement_timeout
-        self._places = self._most = settings.db_pool_size + settings.db_queue_size
+        self._places = self._capacity = settings.db_pool_size + settings.db_queue_size
         self._turns = asyncio.Semaphore(settings.db_pool_size)
         self.refused = 0  # requests that found no place in the queue
         self.timed_out = 0  # requests that had one, and no connection in time
@@ -179,7 +184,7 @@ class Database:
         """What there is at this moment; safe to ask from another thread."""
         pool: Any = self.engine.pool
         used = pool.checkedout()
-        return Connections(used, pool.checkedin(), pool.size(), max(0, self._most - self._places - used))
+        return Connections(used, pool.checkedin(), pool.size(), max(0, self._capacity - self._places - used))
 
     async def _bounded(self, operation: Operation[T], repeatable: bool) -> T:
         try:
@@ -190,13 +195,21 @@ class Database:
             this_request().sqlstate = sqlstate(error)
         else:
             self._presence.answered()
-            if not repeatable:
+            if not repeatable:  # Then it has written. (The demo's purge writes as well, and tells nothing here.)
                 self._note_writes(refused=False)
             return result
         if isinstance(failure, ReadOnlyDatabaseError):
             self._note_writes(refused=True)
+        if isinstance(failure, DatabaseFaultError) and failure.sqlstate in _SCHEMA_GONE:
+            self._prepare_again()
         # Not from within: the texts of PostgreSQL and SQLAlchemy quote values, and a log shows what an error came from.
         raise failure
+
+    def _prepare_again(self) -> None:
+        """Look at the schema once more, as after a restore of an earlier state; who comes meanwhile waits for that."""
+        if self._ready.is_set():
+            self._ready.clear()
+            self.start()
 
     def _note_writes(self, *, refused: bool) -> None:
         """Say once when the database begins to refuse writes, and once when it takes them again."""
@@ -281,7 +294,7 @@ class Database:
             await schema.ensure(self.engine)
 
 
-# The session is SQLModel's, for which the type of `run_sync` has only SQLAlchemy's.
+# `Any`, since `run_sync` is typed for SQLAlchemy's session, and this one is SQLModel's.
 def _in_session(session: Any, operation: Operation[T]) -> T:
     """Do it and close the session, all in one greenlet; `async with` would need a second one, 6 % of a request."""
     with session:

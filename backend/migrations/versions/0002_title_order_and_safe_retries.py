@@ -3,20 +3,15 @@
 import sqlalchemy as sa
 from alembic import op
 
-from src.postgres.title_order import title_key
-
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_BATCH = 10_000
-
 
 def upgrade() -> None:
-    """Add the sort key to every task and create the table of idempotency keys."""
+    """Add the sort key to every task, for the next revision to fill in, and create the table of idempotency keys."""
     op.add_column("tasks", sa.Column("title_key", sa.Text(collation="C"), server_default="", nullable=False))
-    _fill_title_keys(op.get_bind())
     op.create_index("tasks_by_title", "tasks", ["user_id", "title_key", "title", "id"])
     op.create_table(
         "idempotency_keys",
@@ -28,16 +23,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "key"),
     )
     op.create_index("idempotency_keys_by_age", "idempotency_keys", ["user_id", "created_at"])
-
-
-def _fill_title_keys(connection: sa.Connection) -> None:
-    """Compute the keys here, in batches: SQL folds letters as the server's locale does, which varies."""
-    last = 0
-    batch = sa.text("SELECT id, title FROM tasks WHERE id > :last ORDER BY id LIMIT :size")
-    update = sa.text("UPDATE tasks SET title_key = :key WHERE id = :id")
-    while rows := connection.execute(batch, {"last": last, "size": _BATCH}).all():
-        connection.execute(update, [{"id": row.id, "key": title_key(row.title)} for row in rows])
-        last = rows[-1].id
 
 
 def downgrade() -> None:

@@ -1,5 +1,5 @@
 """What is particular to PostgreSQL: the asyncio dialect of psycopg2, how a connection is opened, and the schema.
 
-`db.py` builds its engine of these; settings are judged by `conninfo.py`, and the order of titles is that of
-`title_order.py`. May import `models` and `errors`.
+`db.py` builds its engine of these, and `services/` sorts titles as `title_order.py` says. May import `models` and
+`errors`.
 """

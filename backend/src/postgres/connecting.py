@@ -1,4 +1,4 @@
-"""How a connection is opened: names resolved by the event loop, each address with a share of the time.
+"""How a connection is opened: names resolved beside the event loop, each address with a share of the time.
 
 libpq resolves names by itself, with all of Python standing still, and its `connect_timeout` does not count where a
 connection waits in the event loop: left to it, an address that never answers would hide every other for ever.
@@ -7,7 +7,6 @@ connection waits in the event loop: left to it, an address that never answers wo
 import asyncio
 import logging
 import random
-import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from src.postgres.dialect import AsyncioConnection
+from src.postgres.names import Names
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class Connector:
         self._parameters = parse_dsn(with_defaults(url))
         self._common = {name: value for name, value in self._parameters.items() if name not in _OF_A_TARGET}
         self._seconds = seconds
+        self._names = Names()
         self._last: Target | None = None
         self._silent: set[Target] = set()
 
@@ -158,7 +159,5 @@ class Connector:
             return [(name, address, port)]
         # Not longer than half of the time, so that a resolver that hangs for one name does not hide another host.
         async with asyncio.timeout(self._seconds / 2):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                name, int(port or _DEFAULT_PORT), type=socket.SOCK_STREAM
-            )
-        return [(name, address, port) for address in dict.fromkeys(str(place[4][0]) for place in found)]
+            found = await self._names.addresses(name)
+        return [(name, address, port) for address in found]

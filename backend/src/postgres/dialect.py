@@ -71,15 +71,17 @@ class AsyncioConnection(pg_connection):
     opened = 0.0  # when, in the event loop's time
     _arrival: "asyncio.Future[None] | None" = None
     _end_watch: Callable[[], object] | None = None
-    _errors: select.poll  # of the watched socket, which this reports whatever is asked for
+    _errors: (
+        select.poll
+    )  # on the watched socket, with no events asked for: errors and hang-ups are reported all the same
 
     def arrival(self) -> "asyncio.Future[None]":
         """Return what is done as soon as there is something to read."""
         loop = asyncio.get_running_loop()
         if not self._end_watch:
             descriptor = self.fileno()
-            # Weakly, since a connection that nobody has is to be dropped, as one that cannot be set up; and for no
-            # request, whose context would last as long as the watch.
+            # A weak reference: the watch must not keep a connection that nobody holds, as one whose set-up failed.
+            # An empty context: the loop keeps the one in which a reader is added, which would be some request's.
             Context().run(loop.add_reader, descriptor, _call, WeakMethod(self._arrived))
             self._end_watch = partial(loop.remove_reader, descriptor)
             self._errors = select.poll()
@@ -93,7 +95,8 @@ class AsyncioConnection(pg_connection):
             return
         self._arrival.set_result(None)
         if self._errors.poll(0):
-            self.unwatch()  # uvloop has unwatched it, in silence; there may be more to read than the next `poll` takes.
+            # After an error uvloop watches no longer, in silence; there may be more to read than the next `poll` takes.
+            self.unwatch()
 
     def unwatch(self) -> None:
         """Have the event loop forget the socket, before or right after that is closed: its number is given again."""

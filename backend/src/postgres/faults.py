@@ -1,4 +1,4 @@
-"""What a failure of the database means: whether a connection is of further use, a second attempt, and whose fault."""
+"""What a failure of the database means: for the connection, for a second attempt, for the caller."""
 
 import asyncio
 from typing import Any
@@ -18,6 +18,12 @@ _ROLLED_BACK = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 _LAST_WORDS = ("FATAL", "PANIC")  # of a server that hangs up, though the end of the stream may come later
 
 
+def sqlstate(error: Any) -> str | None:
+    """Return what PostgreSQL calls an error of the driver, or of SQLAlchemy; None where it has not said anything."""
+    code: str | None = getattr(getattr(error, "orig", error), "pgcode", None)
+    return code
+
+
 def opened_at(connection: Connection) -> float:
     """Return when a connection was opened, in the event loop's time.
 
@@ -28,7 +34,7 @@ def opened_at(connection: Connection) -> float:
     return float(driver.opened)
 
 
-def judge(context: ExceptionContext) -> None:
+def mark_disconnects(context: ExceptionContext) -> None:
     """Tell SQLAlchemy which failures say that a connection, and those opened before this moment, are of no more use."""
     error = context.original_exception
     if isinstance(error, asyncio.CancelledError):
@@ -47,7 +53,7 @@ def _left_behind(error: psycopg2.Error, context: ExceptionContext) -> bool:
 
 def had_no_effect(error: DBAPIError) -> bool:
     """Whether the server surely did nothing, and a second attempt has a chance."""
-    code = getattr(error.orig, "pgcode", None)
+    code = sqlstate(error)
     return code in _ROLLED_BACK or (code == errorcodes.READ_ONLY_SQL_TRANSACTION and error.connection_invalidated)
 
 
@@ -59,7 +65,7 @@ def translated(error: Exception) -> Exception:
     # A lost connection is sometimes a bare DatabaseError without a code ("SSL SYSCALL error: EOF detected").
     if original is None or isinstance(original, _PASSING) or type(original) is psycopg2.DatabaseError:
         return DatabaseUnavailableError(_reason(error))
-    return DatabaseFaultError(getattr(original, "pgcode", None) or type(original).__name__)
+    return DatabaseFaultError(sqlstate(error) or type(original).__name__)
 
 
 def _reason(error: Exception) -> Unavailable:
@@ -67,4 +73,4 @@ def _reason(error: Exception) -> Unavailable:
     if isinstance(error, TimeoutError) or isinstance(original, errors.QueryCanceled):
         return Unavailable.NO_ANSWER
     # Without a code nobody has answered, or who did has hung up in the middle.
-    return Unavailable.REFUSED if getattr(original, "pgcode", None) else Unavailable.UNREACHABLE
+    return Unavailable.REFUSED if sqlstate(error) else Unavailable.UNREACHABLE

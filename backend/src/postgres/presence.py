@@ -7,12 +7,12 @@ import asyncio
 import logging
 import time
 from enum import Enum, auto
-from typing import Any
 
 import psycopg2
+from psycopg2 import errorcodes
 from sqlalchemy import ExceptionContext
 
-from src.postgres.faults import opened_at
+from src.postgres.faults import opened_at, sqlstate
 from src.postgres.limit import Limit
 
 logger = logging.getLogger(__name__)
@@ -66,9 +66,14 @@ class Presence:
         if opened >= self._back:
             self._lose(logging.INFO, "closed while idle", None)
 
-    def judge(self, context: ExceptionContext) -> None:
-        """Note the end of a connection by an error; to be asked after all who decide whether it is one."""
+    def note_end(self, context: ExceptionContext) -> None:
+        """Note the end of a connection by an error; to be called after `mark_disconnects`, which decides that it is.
+
+        Not where writes are refused: that is said by who writes, and the database is there.
+        """
         error = context.original_exception
+        if sqlstate(error) == errorcodes.READ_ONLY_SQL_TRANSACTION:
+            return
         if context.is_disconnect and not self._known(context) and not _broken_off(error):
             answered = isinstance(error, psycopg2.Error)
             self._lose(logging.WARNING, type(error).__name__ if answered else "no answer in time", sqlstate(error))
@@ -95,9 +100,3 @@ def _broken_off(error: BaseException) -> bool:
     """Whether this process has given up the statement before its time was over, as at its end."""
     limit = Limit.current()
     return isinstance(error, asyncio.CancelledError) and not (limit and limit.expired)
-
-
-def sqlstate(error: Any) -> str | None:
-    """Return what PostgreSQL calls an error of the driver, or of SQLAlchemy; None where it has not said anything."""
-    code: str | None = getattr(getattr(error, "orig", error), "pgcode", None)
-    return code

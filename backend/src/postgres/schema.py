@@ -64,5 +64,7 @@ def locked(connection: Connection) -> Iterator[Connection]:
         # Whatever the role sets for statements: this may take long, and waits for other processes that do the same.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))
+        # A process that vanishes with its network must not keep the lock until TCP notices, which may be hours.
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1min'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         yield connection

@@ -10,6 +10,8 @@ from typing import Any, cast
 from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
+from src.postgres.faults import sqlstate
+
 _KEY = "span"  # of a connection, which has one statement at a time
 _WRITES = re.compile(r"\b(INSERT) INTO (\w+)|\b(UPDATE) (\w+)|\b(DELETE) FROM (\w+)")
 _READS = re.compile(r"\b(SELECT)\b(?:.*?\bFROM (\w+))?", re.DOTALL)
@@ -51,10 +53,10 @@ def _fail(context: ExceptionContext) -> None:
     if span is None:
         return
     error = context.original_exception
-    sqlstate = getattr(error, "pgcode", None)
-    if sqlstate:
-        span.set_attribute("db.response.status_code", sqlstate)
-    span.set_attribute("error.type", sqlstate or type(error).__name__)
+    code = sqlstate(error)
+    if code:
+        span.set_attribute("db.response.status_code", code)
+    span.set_attribute("error.type", code or type(error).__name__)
     span.set_status(StatusCode.ERROR)
     span.end()
 

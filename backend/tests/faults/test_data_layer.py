@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from src.db import Database
 from src.errors import DatabaseFaultError, DatabaseUnavailableError, Unavailable
-from src.models import TaskCreate
+from src.models import TaskCreate, TaskUpdate
 from src.services.tasks import TaskService
 from tests.support.chaos import Proxy
 from tests.support.polling import eventually
@@ -133,6 +133,46 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server_and_its_connecti
         await gone(postgres, database)
 
     run(postgres.url(database), test, db_statement_timeout=0.3)
+
+
+def test_tables_that_are_gone_are_made_again(postgres: Postgres, database: str) -> None:
+    """As after a restore of an earlier state: who comes first learns of it, who comes then waits for the tables."""
+
+    async def test(db: Database) -> None:
+        tasks = TaskService(db, "again")
+        await tasks.create(TaskCreate(title="a"))
+        postgres.execute("DROP TABLE tasks, idempotency_keys, alembic_version", database)
+        with pytest.raises(DatabaseFaultError, match="42P01"):
+            await tasks.create(TaskCreate(title="b"))
+        task, _ = await tasks.create(TaskCreate(title="c"))
+        assert (await tasks.get(task.id)).title == "c"
+
+    run(postgres.url(database), test, db_queue_timeout=10)
+
+
+def test_a_session_of_the_server_keeps_nothing_of_what_was_done_in_it(postgres: Postgres, database: str) -> None:
+    """Behind a pooler that hands on sessions, the next transaction in it is somebody else's."""
+    postgres.execute(f"ALTER DATABASE {database} SET statement_timeout = '77s'")
+
+    async def test(db: Database) -> None:
+        tasks = TaskService(db, "state")
+        task, _ = await tasks.create(TaskCreate(title="a"))
+        assert (await tasks.update(task.id, TaskUpdate(title="b"), None)).changed
+        settings = text("SELECT current_setting('statement_timeout'), current_setting('tasks.changed', true)")
+        limit, noted = (await db.in_session(lambda session: session.execute(settings).all()))[0]
+        assert limit == "77s"
+        assert not noted
+
+    run(postgres.url(database), test, db_pool_size=1)
+
+
+def test_a_time_that_a_role_sets_for_statements_counts_for_none(postgres: Postgres, database: str) -> None:
+    postgres.execute(f"ALTER DATABASE {database} SET statement_timeout = '100ms'")
+
+    async def test(db: Database) -> None:
+        assert await read("SELECT 1 FROM pg_sleep(0.5)").run(db) == 1
+
+    run(postgres.url(database), test)
 
 
 def test_rows_that_are_written_together_have_the_same_limit(postgres: Postgres, database: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import uvloop
 
 from src.postgres.connecting import Connector, Target
 from tests.faults.conftest import StartService
@@ -45,6 +47,31 @@ def test_each_of_several_hosts_keeps_its_port() -> None:
 )
 def test_what_needs_no_resolving_is_left_alone(dsn: str, host: str, address: str) -> None:
     assert [(target.host, target.address) for target in targets(dsn)] == [(host, address)]
+
+
+def test_a_resolver_that_hangs_is_asked_once_at_a_time_and_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = [], threading.Event()
+
+    def hang(name: str, *_: object, **__: object) -> None:
+        asked.append(name)
+        answer.wait(30)
+        raise OSError
+
+    async def main() -> None:
+        connector = Connector("host=slow.example dbname=x", 0.4)
+        for _ in range(2):
+            ends = await asyncio.gather(*(connector.connect() for _ in range(20)), return_exceptions=True)
+            assert {type(end) for end in ends} == {TimeoutError}
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    started = time.monotonic()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+        assert time.monotonic() - started < 5, "the end waited for the resolver"
+        assert asked == ["slow.example"]
+    finally:
+        answer.set()
 
 
 def test_an_unknown_name_fails_like_an_unreachable_server() -> None:
@@ -85,6 +112,16 @@ def test_an_address_that_never_answers_hides_no_other_and_is_asked_last_from_the
     silent.setblocking(False)
     with pytest.raises(BlockingIOError):
         silent.accept()
+
+
+def test_each_address_of_one_name_is_asked(postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One name for a server that never answers and one that does, in either order; only the resolver is replaced."""
+    with socket.create_server(("127.0.0.2", postgres.port)):
+        for addresses in (["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"]):
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, postgres.port)) for address in addresses]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, found=found, **__: found)
+            url = f"host=two.example port={postgres.port} dbname={database} user=postgres"
+            assert connected_port(Connector(url, 3)) == postgres.port
 
 
 def test_an_address_that_never_answers_hides_no_other_from_statements_of_a_second(
