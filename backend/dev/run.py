@@ -26,7 +26,7 @@ def main() -> None:
     env.ensure()
     settings = read_settings()
     another = settings.port + 1 if 1024 <= settings.port < 65535 else 8001
-    check_port(settings, f"PORT={another} make run takes another")
+    check_port(settings.host, settings.port, f"PORT={another} make run takes another")
     with ExitStack() as stack:
         if traced:
             from dev.traces import shown  # noqa: PLC0415  # protobuf's classes are for who wants to see them

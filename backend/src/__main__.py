@@ -18,7 +18,7 @@ def main() -> None:
     # process 1 of a container stoppable: the kernel gives that process no default handlers.
     signal.signal(signal.SIGTERM, _exit)
     settings = get_settings()
-    check_port(settings, "stop what listens there, or set another")
+    check_port(settings.host, settings.port, "stop what listens there, or set another")
     if settings.jwks_url:
         # Each worker makes its own; a fault of the environment is to be told before there are any.
         from src.auth.key_set import new_client  # noqa: PLC0415  # large, and often not needed

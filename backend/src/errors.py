@@ -25,15 +25,14 @@ from typing import Any, ClassVar
 
 
 class AppError(Exception):
-    """Base of all of them: a status, one sentence for people, and headers; a reason that only the log has."""
+    """Base of all of them: a status, a sentence for people, headers; and for who runs the service a reason, if any."""
 
     status: ClassVar[HTTPStatus]
-    detail: str
+    detail: ClassVar[str]
     reason: str | None = None
     headers: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, detail: str | None = None) -> None:
-        self.detail = detail or self.detail
+    def __init__(self) -> None:
         super().__init__(self.detail)
 
 
@@ -46,7 +45,7 @@ class NotAuthenticatedError(AppError):
 
 
 class TokenFault(StrEnum):
-    """Why a token is refused, for who runs the service: the log says it, the answer does not."""
+    """Why a token is refused, for who runs the service: logs and traces say it, the answer does not."""
 
     EXPIRED = "expired"
     NOT_YET_VALID = "not yet valid"
@@ -106,7 +105,7 @@ class PreconditionFailedError(AppError):
     """The task is not in a state that If-Match or If-None-Match allows (RFC 9110, section 13.1)."""
 
     status = HTTPStatus.PRECONDITION_FAILED
-    detail = "Task has changed since it was read"
+    detail = "Task is not as the request expects it; read it again"
 
 
 class InvalidParameterError(AppError):

@@ -114,7 +114,7 @@ def _examples(*examples: dict[str, Any]) -> Any:
 
 
 class Received(SQLModel):
-    """A body. Members that it does not have are ignored, whatever they are called: SQLModel would trip over a `cls`."""
+    """A body. What it has no field for is dropped first: SQLModel takes members as keywords, and trips over a `cls`."""
 
     @model_validator(mode="wrap")
     @classmethod

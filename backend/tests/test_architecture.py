@@ -63,7 +63,7 @@ FORBIDDEN = [
     ("services/tasks.py", "from src.postgres.limit import Limit", "The driver is behind the engine"),
     ("routes/tasks.py", "from sqlmodel import select", "SQL is in few places"),
     ("auth/claims.py", "import fastapi", HTTP),
-    ("services/lists.py", "from src.http import pages", HTTP),
+    ("services/lists.py", "from src.http import urls", HTTP),
     ("dependencies.py", "import src.openapi.words", "The document is made of what the routes say"),
     ("db.py", "from src.models import Task", "Sessions, settings and servers know no tasks"),
     ("services/tasks.py", "from src.config import get_settings", "Settings are given to objects at the start"),

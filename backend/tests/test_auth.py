@@ -274,6 +274,13 @@ def test_a_good_token_is_accepted_again_and_again(
     assert [api.get("/tasks", headers=sent).status_code for _ in range(3)] == [200, 200, 200]
 
 
+@pytest.mark.parametrize("claims", [{"iss": "https://x.example"}, {"aud": "https://x.example"}], ids=["iss", "aud"])
+def test_where_no_auth_server_is_named_a_token_may_name_any(database_url: str, claims: dict[str, str]) -> None:
+    with serve(settings_for(database_url)) as running:
+        sent = bearer(make_token(OWNER, **claims))
+        assert httpx.get(f"{running.url}/api/{OWNER}/tasks", headers=sent, timeout=30).status_code == 200
+
+
 @pytest.mark.parametrize("secret", ["é" * 32, "zażółć gęślą jaźń, 漢字 😀"], ids=["Latin-1", "beyond"])
 def test_a_secret_is_its_utf_8_bytes(database_url: str, secret: str) -> None:
     with serve(settings_for(database_url, better_auth_secret=secret)) as running:

@@ -352,6 +352,26 @@ class TestBrowsers:
         assert method in response.headers["Access-Control-Allow-Methods"]
         assert "X-Request-ID" in response.headers
 
+    def test_a_preflight_allows_nothing_else(self, anonymous: httpx.Client) -> None:
+        allowed = anonymous.options("/api/a/tasks", headers={"Origin": ORIGIN, METHOD: "GET"}).headers
+        methods = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+        assert set(allowed["Access-Control-Allow-Methods"].split(", ")) == methods
+        simple = {"accept", "accept-language", "content-language"}  # which need no leave
+        headers = {name.lower() for name in allowed["Access-Control-Allow-Headers"].split(", ")} - simple
+        assert headers == {name.lower() for name in REQUEST_HEADERS}
+        assert "Access-Control-Allow-Credentials" not in allowed
+
+    @pytest.mark.parametrize(
+        ("method", "headers"), [("GET", "authorization,x-other"), ("HEAD", ""), ("QUERY", ""), ("*", "")]
+    )
+    def test_a_preflight_that_asks_for_more_is_refused(
+        self, anonymous: httpx.Client, method: str, headers: str
+    ) -> None:
+        asked = {"Origin": ORIGIN, METHOD: method, **({"Access-Control-Request-Headers": headers} if headers else {})}
+        response = anonymous.options("/api/a/tasks", headers=asked)
+        check_problem(response, 400)
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+
     @pytest.mark.parametrize(
         "origin", ["https://evil.example", "null", "http://localhost:3001", "http://localhost:3000.evil"]
     )
@@ -481,6 +501,12 @@ class TestRoundTrips:
         ]
         for method, path, request in operations:
             assert len(self.sent(counted, user, method, path, **request)) == 1, (method, path)
+
+    def test_so_is_the_question_whether_the_service_is_ready(self, counted: Counted) -> None:
+        service, proxy = counted
+        proxy.statements.clear()
+        assert httpx.get(f"{service.url}/health/ready", verify=TLS).status_code == 200
+        assert len(proxy.statements) == 1
 
     def test_a_write_whose_tag_matches_is_one_statement(self, counted: Counted, user: str) -> None:
         service, _ = counted

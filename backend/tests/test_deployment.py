@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from src.config import Settings
+from src.config.origins import origin_pattern
 from src.demo.users import LIFETIME, PURGE
-from src.http.origins import origin_pattern
 from src.main import create_app
 
 TOP = Path(__file__).resolve().parents[2]

@@ -125,6 +125,22 @@ class TestList:
         assert titles(client) == ["c", "a", "b"]
         assert titles(client, sort="created", status="all") == ["c", "a", "b"]
 
+    def test_the_order_of_creation_is_that_of_the_times_not_of_the_ids(
+        self, client: httpx.Client, database_url: str
+    ) -> None:
+        """Of two that are created at once, the one with the earlier time may have the later id."""
+        ids = [create(client, title)["id"] for title in "abc"]
+        for hours, task_id in enumerate(ids):
+            execute(
+                database_url,
+                f"UPDATE tasks SET created_at = created_at - interval '{hours} hours' WHERE id = {task_id}",
+            )
+        assert titles(client) == ["c", "b", "a"]
+        first = client.get("/tasks", params={"limit": 1})
+        second = client.get(str(first.url.join(first.links["next"]["url"])))
+        third = client.get(str(second.url.join(second.links["next"]["url"])))
+        assert [page.json()[0]["title"] for page in (first, second, third)] == ["c", "b", "a"]
+
     def test_it_sorts_titles_as_a_person_does(self, client: httpx.Client) -> None:
         for title in ("banana", "Éclair", "apple", "zebra", "Apple", "egg", "Banana", "dill", "apple"):
             create(client, title)
@@ -435,6 +451,22 @@ class TestIds:
 
 
 class TestTimes:
+    @pytest.mark.parametrize("guarded", [False, True], ids=["plain", "If-Match"])
+    @pytest.mark.parametrize(
+        "change", [("PUT", "", {"title": "b"}), ("PATCH", "/complete", None)], ids=["PUT", "PATCH"]
+    )
+    def test_a_change_has_the_time_at_which_it_was_made(
+        self, client: httpx.Client, database_url: str, change: tuple[str, str, Any], guarded: bool
+    ) -> None:
+        method, path, body = change
+        one = f"/tasks/{create(client)['id']}"
+        for column in ("created_at", "updated_at"):
+            execute(database_url, f"UPDATE tasks SET {column} = {column} - interval '1 year' WHERE id = {one[7:]}")
+        headers = {"If-Match": client.get(one).headers["ETag"]} if guarded else {}
+        task = client.request(method, one + path, json=body, headers=headers).json()
+        assert abs((moment(task["updated_at"]) - datetime.now(UTC)).total_seconds()) < 60
+        assert (moment(task["updated_at"]) - moment(task["created_at"])).days in (365, 366)
+
     def test_they_are_utc_whatever_the_database_prefers(self, apart: Callable[..., tuple[httpx.Client, str]]) -> None:
         client, _ = apart(timezone="Asia/Tokyo", datestyle="SQL, DMY")
         keyed = client.post("/tasks", json={"title": "a"}, headers={"Idempotency-Key": "k"})

@@ -189,6 +189,26 @@ def test_values_with_line_ends_serve(backend: Path, database_url: str, way: str)
             popen.communicate(timeout=30)
 
 
+@pytest.mark.parametrize("way", ["python -m src", "uvicorn", "make run"])
+@pytest.mark.parametrize("prefix", ["/todo", "/api"])  # as our own paths begin, too
+def test_addresses_have_the_prefix_that_a_proxy_strips(backend: Path, database_url: str, way: str, prefix: str) -> None:
+    port = free_port()
+    changes = {"NEON_DB_URL": database_url, "PORT": str(port), "UVICORN_PORT": str(port), "ROOT_PATH": prefix}
+    with start(backend, way, changes) as popen:
+        try:
+            base = f"http://127.0.0.1:{port}"
+            eventually(lambda: _answers(f"{base}/health/ready"), 30, "it is ready")
+            assert httpx.get(base).headers["Location"] == f"{prefix}/docs"
+            made = httpx.post(
+                f"{base}/api/alice/tasks", headers=bearer(make_token("alice")), json={"title": "a"}, timeout=30
+            )
+            assert made.headers["Location"] == f"{prefix}/api/alice/tasks/{made.json()['id']}"
+            assert httpx.get(f"{base}/openapi.json").json()["servers"][0]["url"] == prefix
+        finally:
+            popen.send_signal(signal.SIGTERM)
+            popen.communicate(timeout=30)
+
+
 def test_make_run_shows_the_trace_of_a_request(backend: Path, database_url: str) -> None:
     port = free_port()
     changes = {"NEON_DB_URL": database_url, "PORT": str(port)}

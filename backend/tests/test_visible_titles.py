@@ -89,7 +89,9 @@ def test_a_title_with_something_to_see_stays_as_it_was_sent(client: httpx.Client
 
 
 @pytest.mark.parametrize(
-    "space", [*"\t\n\v\f\r \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"], ids=ascii
+    "space",
+    [*"\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff", *map(chr, range(0x2000, 0x200B))],
+    ids=ascii,
 )
 def test_surrounding_white_space_is_stripped(client: httpx.Client, space: str) -> None:
     task = create(client, f"{space} {space}a{space}b {space}\ufeff")
@@ -97,6 +99,11 @@ def test_surrounding_white_space_is_stripped(client: httpx.Client, space: str) -
     assert create(client, f"{space}{'x' * 200}{space}")["title"] == "x" * 200
     assert client.put(f"/tasks/{task['id']}", json={"title": f"{space}c{space}"}).json()["title"] == "c"
     assert client.post("/tasks", json={"title": space}).status_code == 422
+
+
+@pytest.mark.parametrize("separator", [*"\x1c\x1d\x1e\x1f"], ids=ascii)
+def test_what_python_alone_takes_for_white_space_stays(client: httpx.Client, separator: str) -> None:
+    assert create(client, f"a{separator}")["title"] == f"a{separator}"
 
 
 def test_any_character_alone_is_a_title_or_refused(client: httpx.Client) -> None:

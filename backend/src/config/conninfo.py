@@ -42,7 +42,7 @@ _METHODS = {"password", "md5", "gss", "sspi", "scram-sha-256", "none"}
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
-def checked(url: str) -> str:
+def connection_url(url: str) -> str:
     """Return the URL as libpq reads it; its parameters stay as they were given.
 
     Raises:
@@ -64,9 +64,9 @@ def checked(url: str) -> str:
     return f"postgresql://{rest}"
 
 
-def addressed(url: str) -> str:
-    """Return the servers and the database that a checked URL names, and nothing else of it: `host:5432/tasks`."""
-    given = _parsed(checked(url))
+def without_credentials(url: str) -> str:
+    """Return the servers and the database that a connection URL names, and nothing else of it: `host:5432/tasks`."""
+    given = _parsed(url)
     hosts = (given.get("host") or given.get("hostaddr") or "").split(",")
     ports = given.get("port", "").split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports

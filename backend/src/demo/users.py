@@ -24,9 +24,9 @@ _RANDOM_BYTES = 12
 PURGE_PAUSE = 3600.0  # seconds
 
 # The pattern is exactly what `new_demo_token` makes, so that nobody else's tasks can match. It begins with plain text,
-# so PostgreSQL finds the rows by the indexes (which are in byte order) and does not read the tasks of all users; in
-# their order, else a limit makes it believe that reading all is cheaper.
-_OLD = "WHERE user_id ~ '^demo-[0-9a-f]{24}$' AND created_at < now() - interval '1 day'"
+# so PostgreSQL finds the rows by the indexes (which are in byte order) and does not read the tasks of all users. ORDER
+# BY, below, is that of the indexes: without it, LIMIT makes the planner prefer to read the whole table.
+_OLD = f"WHERE user_id ~ '^{PREFIX}[0-9a-f]{{{2 * _RANDOM_BYTES}}}$' AND created_at < now() - interval '1 day'"
 _BATCH = 1000  # rows of a table in one statement, which has no more time than that of a request
 PURGE = text(f"""
 WITH keys AS (DELETE FROM idempotency_keys WHERE (user_id, key) IN

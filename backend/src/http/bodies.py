@@ -35,7 +35,7 @@ class StrictJSONRoute(APIRoute):
 
 
 def _number(digits: str) -> float:
-    """Read an integer; one that Python would not convert (CVE-2020-10735) is legal JSON and of no use to a member."""
+    """Read an integer; one that Python would not convert (CVE-2020-10735) is legal JSON all the same."""
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 

@@ -27,9 +27,7 @@ _HEX_DIGITS = 32
 # Several lines of a header are one list (RFC 9110, section 5.3).
 IfNoneMatch = Annotated[list[str] | None, Header(description="Entity tags the client has: 304 if one is current")]
 IfMatch = Annotated[list[str] | None, Header(description="Entity tags: 412 unless one is current")]
-NotIfMatch = Annotated[
-    list[str] | None, Header(alias="If-None-Match", description="Entity tags: 412 if one is current, or with `*`")
-]
+IfNoneMatchToWrite = Annotated[list[str] | None, Header(description="Entity tags: 412 if one is current, or with `*`")]
 
 
 def etag_of(task: TaskRow) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from src.errors import AppError, InvalidParameterError, UnavailableError
-from src.http.problems import problem, title_of
+from src.http.problems import NOT_JSON, NOT_JSON_TYPE, problem, title_of
 from src.log import this_request
 
 
@@ -32,9 +32,9 @@ async def _validation_error(_: Request, error: RequestValidationError) -> Respon
     """Name the broken rules; never FastAPI's own body, which echoes the input and breaks on surrogates and NaN."""
     if isinstance(error.body, bytes):
         # FastAPI hands a body over unparsed only when its Content-Type is not JSON.
-        return problem(415, "Content-Type must be application/json", {"Accept": "application/json"})
+        return problem(415, NOT_JSON_TYPE, {"Accept": "application/json"})
     if any(item["type"] == "json_invalid" for item in error.errors()):
-        return problem(400, "Request body is not valid JSON")
+        return problem(400, NOT_JSON)
     return problem(422, "Validation failed", errors=[_rule(item) for item in error.errors()])
 
 
@@ -46,7 +46,8 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed(request))
-    detail = "Request body is not valid JSON" if error.status_code == 400 else error.detail
+    # The one 400 that is raised like this is FastAPI's for a body, in words of its own.
+    detail = NOT_JSON if error.status_code == 400 else error.detail
     return problem(error.status_code, detail or title_of(error.status_code), headers)
 
 

@@ -1,7 +1,8 @@
 """What surrounds every request, as plain ASGI: request id and log line, CORS, refusals, last-resort 500.
 
-Outermost first: `RequestContext`, `ProblemCORS`, `Refusals`, `FaultBarrier`, `BodyLimit`, then the application. So
-every response has an id and CORS headers, those that no route made included.
+Outermost first: `RequestContext`, `TraceContext` and `ServerTiming` (where they are asked for), `ProblemCORS`,
+`Refusals`, `FaultBarrier`, `BodyLimit`, then the application. The id comes first, since every line and every answer has
+it; CORS before all that refuses, so that a page may read each refusal and each 500.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.http.problems import problem
+from src.http.problems import FAULT_DETAIL, problem
 from src.log import RequestRecord, Traffic, current_request, new_request_id
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _printable(path: str) -> str:
 
 
 class ProblemCORS(CORSMiddleware):
-    """CORS whose refused preflights look like every other error, and which answers none with a head to be refused."""
+    """CORS whose refused preflights look like every other error; one whose head is refused is left to `Refusals`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight, or run the application and add headers."""
@@ -158,7 +159,7 @@ def _hosts(scope: Scope) -> int:
 
 
 class FaultBarrier:
-    """Answers 500 where the application raised, and logs why.
+    """Answers 500 where the application raised, and logs why; 503 where it was broken off.
 
     Starlette's own handler for that stands outside every other middleware: its answer has no CORS headers, so a
     browser would report each fault of ours as a CORS error.
@@ -180,8 +181,17 @@ class FaultBarrier:
 
         try:
             await self.app(scope, receive, noticed)
-        except Exception:  # The last resort, by definition; whatever has a meaning was handled further in.
-            logger.exception("unhandled error")
-            if started:
+        except (Exception, asyncio.CancelledError) as error:  # The last resort; whatever has a meaning was handled.
+            answer = _last_word(error)
+            if not started:
+                await answer(scope, receive, send)
+            if started or isinstance(error, asyncio.CancelledError):
                 raise
-            await problem(500, "Internal server error")(scope, receive, send)
+
+
+def _last_word(error: BaseException) -> Response:
+    """Log a fault, and return the answer to it; or to the end of the process, for which uvicorn has a bare 500."""
+    if isinstance(error, asyncio.CancelledError):
+        return problem(503, "Service is stopping", {"Retry-After": "1"})
+    logger.error("unhandled error", exc_info=error)
+    return problem(500, FAULT_DETAIL)

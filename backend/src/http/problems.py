@@ -13,6 +13,10 @@ from src.log import this_request
 
 MEDIA_TYPE = "application/problem+json"
 EXAMPLE_REQUEST_ID = "0d5f6f0e7c3b4c0b9f0a5a8e3f1d2c4b"
+# What more than one layer says.
+NOT_JSON = "Request body is not valid JSON"
+NOT_JSON_TYPE = "Content-Type must be application/json"
+FAULT_DETAIL = "Internal server error"
 # A browser must not guess a type; a problem that was taken for HTML could be made to run.
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 # http.HTTPStatus of Python 3.11 still has the older names of these two (RFC 9110 renamed them).

@@ -1,7 +1,7 @@
 """What the service tells who runs it: the lines of its loggers, and what is known of each request.
 
-`request` has the record of the request under way, which whoever learns something adds to and the line of the request
-says; `output` sends the lines of every logger, in one of two `forms`, to standard error and a file. Callers need
+`request` holds the record of the request under way: whoever learns something adds to it, and the request's line is made
+of it; `output` sends the lines of every logger, in one of two `forms`, to standard error and a file. Callers need
 `configure_logging` once a process and `this_request`; to say something they use the standard library's `logging`, with
 the name of an event and fields: `logger.info("task created", extra={"task_id": 17})`. Tokens, secrets, bodies and
 database URLs are never given. May import `config` and `errors`.

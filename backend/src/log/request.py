@@ -21,7 +21,7 @@ class RequestRecord:
 
     id: str
     user_id: str | None = None  # proven by a token, also where the answer is 403
-    reason: str | None = None  # of a refusal, in words that are for the log only
+    reason: str | None = None  # of a refusal; logs, traces and metrics have it, answers do not
     client: str | None = None  # the address, as a trusted proxy has forwarded it
     auth_seconds: float = 0.0
     db_seconds: float = 0.0  # of all operations, their waits for a connection included

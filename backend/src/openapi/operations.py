@@ -5,7 +5,7 @@ from typing import Any
 from fastapi.routing import RouteContext
 
 from src.http import body_limit
-from src.http.problems import title_of
+from src.http.problems import FAULT_DETAIL, NOT_JSON, NOT_JSON_TYPE, title_of
 from src.openapi import words
 
 Json = dict[str, Any]
@@ -15,11 +15,11 @@ _EXACT_IN_JAVASCRIPT = 2**53 - 1
 
 # Refusals that no route raises: the layers around them do.
 BODY_ERRORS = {
-    "400": "Request body is not valid JSON",
+    "400": NOT_JSON,
     "413": body_limit.DETAIL,
-    "415": "Content-Type must be application/json",
+    "415": NOT_JSON_TYPE,
 }
-FAULT = {"500": "Internal server error"}
+FAULT = {"500": FAULT_DETAIL}
 
 # What a created task leads to.
 _CREATED = {"user_id": "$request.path.user_id", "task_id": "$response.body#/id"}

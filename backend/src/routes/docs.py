@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse
 
 from src.http.conditions import etag_of_body, is_listed
 from src.http.problems import NO_SNIFFING
+from src.http.urls import prefix_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,6 +46,8 @@ _POLICY = (
 )
 
 
+# Not `StaticFiles` and `GZipMiddleware`: the first takes time and size for a tag, which differ between containers of
+# one release; the second would compress the bundle of 1.7 MB for each request, and give both forms one tag.
 class _Asset(NamedTuple):
     plain: bytes
     packed: bytes
@@ -76,16 +79,14 @@ def _served(request: Request, name: str, headers: dict[str, str]) -> Response:
 
 
 # Plain functions: FastAPI runs them in a thread, where reading and compressing a file delays nobody.
-@router.head("/docs")
-@router.get("/docs")
+@router.api_route("/docs", methods=["GET", "HEAD"])
 def docs(request: Request) -> Response:
     """Serve the page; only the sites of FRAME_ANCESTORS may frame it."""
     policy = _POLICY + " ".join(request.app.state.settings.frame_ancestors)
     return _served(request, "docs.html", {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
 
 
-@router.head("/docs/{name:path}")
-@router.get("/docs/{name:path}")
+@router.api_route("/docs/{name:path}", methods=["GET", "HEAD"])
 def docs_asset(request: Request, name: str) -> Response:
     """Serve a file of the page."""
     if name not in _TYPES or name == "docs.html":
@@ -93,15 +94,13 @@ def docs_asset(request: Request, name: str) -> Response:
     return _served(request, name, {})
 
 
-@router.head("/favicon.ico")
-@router.get("/favicon.ico")
+@router.api_route("/favicon.ico", methods=["GET", "HEAD"])
 def favicon(request: Request) -> Response:
     """Serve the icon that browsers ask for at every page, whatever it says."""
     return _served(request, "favicon.svg", {})
 
 
-@router.head("/openapi.json")
-@router.get("/openapi.json")
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
 def openapi(request: Request) -> Response:
     """Serve the OpenAPI document."""
     content = json.dumps(request.app.openapi(), ensure_ascii=False).encode()
@@ -111,8 +110,7 @@ def openapi(request: Request) -> Response:
     return Response(content, 200, headers, "application/json")
 
 
-@router.head("/")
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def landing(request: Request) -> Response:
     """Send a visitor to the page."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs", 307)
+    return RedirectResponse(f"{prefix_of(request)}/docs", 307)

@@ -16,13 +16,22 @@ from src.errors import (
     UserMismatchError,
 )
 from src.http.bodies import StrictJSONRoute
-from src.http.conditions import IfMatch, IfNoneMatch, NotIfMatch, answer_list, answer_task, tagged, versions
-from src.http.pages import location_of, next_link
+from src.http.conditions import (
+    IfMatch,
+    IfNoneMatch,
+    IfNoneMatchToWrite,
+    answer_list,
+    answer_task,
+    tagged,
+    versions,
+)
 from src.http.problems import responses_for
+from src.http.urls import location_of, next_link
 from src.models import EXAMPLE_TASK, TaskCompletion, TaskCreate, TaskListQuery, TaskResponse, TaskRow, TaskUpdate
 from src.openapi.operations import CREATED_LINKS, answers, examples
 
 _EVERYWHERE: tuple[type[AppError], ...] = (InvalidTokenError, UserMismatchError, DatabaseUnavailableError)
+_INVALID = responses_for(InvalidParameterError)  # every 422 reads like it, those of FastAPI's own validation too
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=StrictJSONRoute, responses=responses_for(*_EVERYWHERE)
@@ -35,7 +44,7 @@ router = APIRouter(
     summary="List tasks",
     response_model=list[TaskResponse],
     response_description="The tasks, or one page of them",
-    responses=responses_for(InvalidParameterError)
+    responses=_INVALID
     | answers(
         200,
         [EXAMPLE_TASK, {**EXAMPLE_TASK, "id": 18, "title": "Call the dentist", "description": None}],
@@ -63,7 +72,8 @@ async def list_tasks(
     status_code=201,
     response_model=TaskResponse,
     response_description="The new task, or with `Idempotency-Replayed` the one that the key made before",
-    responses=responses_for(IdempotencyConflictError, InvalidParameterError)
+    responses=_INVALID
+    | responses_for(IdempotencyConflictError)
     | answers(
         201,
         EXAMPLE_TASK,
@@ -123,7 +133,7 @@ _WRITING: dict[int | str, dict[str, Any]] = responses_for(TaskNotFoundError, Pre
     response_model=TaskResponse,
     response_description="The task as it is now",
     responses=_WRITING
-    | responses_for(InvalidParameterError)
+    | _INVALID
     | answers(
         200,
         {**EXAMPLE_TASK, "title": "Buy oat milk", "updated_at": "2026-11-22T07:10:02.654321Z"},
@@ -144,7 +154,7 @@ async def update_task(
         ),
     ],
     if_match: IfMatch = None,
-    if_none_match: NotIfMatch = None,
+    if_none_match: IfNoneMatchToWrite = None,
 ) -> TaskRow:
     """Change the given fields; absent ones stay as they are."""
     return tagged(response, await tasks.update(task_id, changes, versions(task_id, if_match, if_none_match)))
@@ -157,7 +167,7 @@ async def update_task(
     response_model=TaskResponse,
     response_description="The task as it is now",
     responses=_WRITING
-    | responses_for(InvalidParameterError)
+    | _INVALID
     | answers(
         200,
         {**EXAMPLE_TASK, "completed": True, "updated_at": "2026-11-22T07:12:31.000042Z"},
@@ -178,7 +188,7 @@ async def toggle_task(
         ),
     ] = _TOGGLE,
     if_match: IfMatch = None,
-    if_none_match: NotIfMatch = None,
+    if_none_match: IfNoneMatchToWrite = None,
 ) -> TaskRow:
     """Toggle `completed`, or set it to the body's value, which makes a retry harmless."""
     return tagged(response, await tasks.complete(task_id, target, versions(task_id, if_match, if_none_match)))
@@ -193,7 +203,7 @@ async def toggle_task(
     responses=_WRITING | answers(204),
 )
 async def delete_task(
-    tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None, if_none_match: NotIfMatch = None
+    tasks: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None, if_none_match: IfNoneMatchToWrite = None
 ) -> None:
     """Delete the task for good."""
     await tasks.delete(task_id, versions(task_id, if_match, if_none_match))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from src.postgres.conninfo import checked
+from src.config.conninfo import connection_url
 from tests.conftest import execute
 
 NEON = (
@@ -87,7 +87,7 @@ def complaint_of_libpq(url: str, **changes: object) -> str:
     ],
 )
 def test_what_libpq_can_use_is_taken_as_it_is(url: str, parts: dict[str, str]) -> None:
-    found = parse_dsn(checked(url))
+    found = parse_dsn(connection_url(url))
     assert {name: found.get(name) for name in parts} == parts
 
 
@@ -153,7 +153,7 @@ def test_what_libpq_can_use_is_taken_as_it_is(url: str, parts: dict[str, str]) -
 )
 def test_what_never_connects_is_refused_without_its_value(url: str, expected: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
-        checked(url)
+        connection_url(url)
     assert expected in str(refused.value)
     for part in ("hunter2", "hun", "ter2", "example", "LATIN1", "TLSv1.4", "65536,"):
         assert part not in str(refused.value)
@@ -162,7 +162,7 @@ def test_what_never_connects_is_refused_without_its_value(url: str, expected: st
 @pytest.mark.parametrize("parameter", PARAMETERS)
 def test_every_value_that_libpq_knows_is_taken(parameter: str, closed_port: int) -> None:
     url = f"postgresql://u@127.0.0.1:{closed_port}/db?{parameter}"
-    assert checked(url) == url
+    assert connection_url(url) == url
     assert complaint_of_libpq(url) == ""
 
 
@@ -174,7 +174,7 @@ def test_what_libpq_refuses_is_refused(closed_port: int, parameters: list[str]) 
     url = f"postgresql://u@127.0.0.1:{closed_port}/db?{'&'.join(parameters)}"
     if complaint_of_libpq(url):
         with pytest.raises(ValueError, match=r"^must "):
-            checked(url)
+            connection_url(url)
 
 
 PARTS = [*"@/:?#%&=,;[]*\\'\" \né\udcff", "%2F", "%zz", "%ff", "::1", "sslmode", "h"]
@@ -183,7 +183,7 @@ FRAGMENTS = st.lists(st.sampled_from(PARTS), max_size=3).map("".join)
 
 def refusal(url: str) -> str:
     try:
-        checked(url)
+        connection_url(url)
     except ValueError as error:
         return str(error)
     return ""
@@ -204,5 +204,5 @@ def test_whatever_is_in_it_it_is_refused_without_the_password_or_works(
 
 
 def test_the_embedded_servers_url_connects(server_url: str) -> None:
-    assert checked(server_url) == server_url
-    assert execute(checked(server_url), "SELECT 1") == [(1,)]
+    assert connection_url(server_url) == server_url
+    assert execute(connection_url(server_url), "SELECT 1") == [(1,)]

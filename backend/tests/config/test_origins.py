@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from src.http.origins import origin_pattern
+from src.config.origins import origin_pattern
 from tests.conftest import TLS
 from tests.support.server import serve, settings_for
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from src.config import ENV_FILE, Settings, get_settings, read_settings
-from src.http.origins import origin_of
+from src.config.origins import origin_of
 from src.server.workers import _config
 
 SECRET = "s3cret-" * 6
@@ -505,4 +505,4 @@ def test_a_tool_may_bring_the_database_but_nothing_else(environment: pytest.Monk
 
 
 def test_the_env_file_is_the_one_in_the_top_folder() -> None:
-    assert Path(__file__).parents[2] / ".env" == ENV_FILE
+    assert Path(__file__).parents[3] / ".env" == ENV_FILE

@@ -1,5 +1,7 @@
 """Pages of a list: they add up to the whole, whatever comes and goes meanwhile."""
 
+import re
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,7 +10,10 @@ import pytest
 
 from src.postgres.title_order import MARK
 from src.services import cursors
-from tests.conftest import execute
+from tests.conftest import TLS, execute
+from tests.support.counting import CountingProxy
+from tests.support.server import serve, settings_for
+from tests.support.tokens import bearer, make_token
 from tests.test_integration import create
 
 
@@ -27,6 +32,29 @@ def insert_at_once(database_url: str, user: str, count: int) -> None:
     """Insert tasks that have the same `created_at`: those of one transaction."""
     columns = "INSERT INTO tasks (user_id, title)"
     execute(database_url, f"{columns} SELECT '{user}', 'Task ' || n FROM generate_series(1, {count}) n")
+
+
+@pytest.mark.parametrize("sort", ["created", "title"])
+def test_a_late_page_begins_in_the_index_like_the_first(database_url: str, user: str, sort: str) -> None:
+    """Of what the service sends for it, PostgreSQL reads no row before the place where the last page ended."""
+    with (
+        closing(CountingProxy(database_url)) as proxy,
+        serve(settings_for(proxy.url)) as service,
+        httpx.Client(base_url=service.url, headers=bearer(make_token(user)), timeout=30, verify=TLS) as client,
+    ):
+        columns, series = "INSERT INTO tasks (user_id, title, created_at)", "FROM generate_series(1, 20000) n"
+        execute(database_url, f"{columns} SELECT '{user}', 'Task ' || n, now() + n * interval '1 s' {series}")
+        execute(database_url, "VACUUM ANALYZE tasks")
+        page = client.get(f"/api/{user}/tasks", params={"sort": sort, "limit": 1000})
+        for _ in range(10):
+            proxy.statements.clear()
+            page = client.get(page.links["next"]["url"])
+        assert len(page.json()) == 1000
+    (sent,) = proxy.statements
+    plan = "\n".join(str(row[0]) for row in execute(database_url, f"EXPLAIN {sent.partition(';')[2]}"))
+    assert re.search(r"Index Cond: .*ROW\(.*\) > ROW\(", plan), plan
+    assert "Filter:" not in plan
+    assert "Sort" not in plan
 
 
 class TestPages:

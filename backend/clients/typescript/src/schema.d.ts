@@ -467,7 +467,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description 1 to 255 visible ASCII characters that make a retry harmless */
+                /** @description 1 to 255 visible ASCII characters that make a retry harmless, for 24 hours */
                 "Idempotency-Key"?: string;
             };
             path: {
