@@ -156,7 +156,8 @@ class TaskCompletion(Received):
 
     model_config = _examples({"completed": True})
 
-    # Strict: "yes" or 1 would be taken for true, and a guess is worse than a 422.
+    # Strict: "yes" or 1 would be taken for true, and a guess is worse than a 422. A factory keeps the default out of
+    # the schema: where the member is absent, the task is toggled, and not set to false.
     completed: StrictBool = Field(default_factory=bool)
 
 

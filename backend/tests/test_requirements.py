@@ -3,9 +3,12 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from src.main import VERSION
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -20,6 +23,11 @@ def test_the_pinned_requirements_name_every_dependency() -> None:
 
 def test_the_images_get_the_versions_that_the_tests_ran_with() -> None:
     assert pins("requirements.txt") < pins("requirements-dev.txt")
+
+
+def test_the_service_says_the_version_of_the_project() -> None:
+    project = tomllib.loads((TOP / "backend/pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
 
 
 @pytest.mark.parametrize("file", ["Makefile", "backend/Dockerfile", "Dockerfile.spaces"])

@@ -32,6 +32,12 @@ MAX_REMEMBERED = 4096  # tokens; of each its digest and its user, about 2 MB
 _TYPES = frozenset({"jwt", "at+jwt"})
 # What hostile input makes the decoder and the checks raise besides our own errors.
 _UNDECODABLE = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+# PyJWT takes texts for times and says "expired" of tokens that have other faults too, so it is asked for presence only:
+# a token without `exp` would live for ever.
+_OPTIONS: Any = {
+    "require": ["exp", "sub"],
+    **{f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +152,3 @@ def _fault(error: Exception) -> TokenFault:
 def _signed_claims(token: str, key: PyJWK | bytes, algorithm: str) -> Claims:
     """Return the claims of a token whose signature, form and `crit` are good; `ClaimRules` judges the claims."""
     return jwt.decode(token, key, algorithms=[algorithm], options=_OPTIONS)
-
-
-# PyJWT takes texts for times and says "expired" of tokens that have other faults too, so it is asked for presence
-# only. Without that, a token without `exp` would live for ever.
-_OPTIONS: Any = {
-    "require": ["exp", "sub"],
-    **{f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")},
-}

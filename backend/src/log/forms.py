@@ -13,7 +13,9 @@ from typing import Any
 
 from src.log.request import this_request
 
-MAX_LINE = 690  # bytes of a line, but for what the service itself has to say at length
+# Bytes of a line, whatever clients send, so that none of them fills a disk or the queue of lines; but for what the
+# service itself has to say at length.
+MAX_LINE = 690
 # What clients choose, and how many characters of such a line it may take; shorter than that, nothing is cut. Where all
 # of it and the rare fields meet, that is still too much, and each has half of it.
 _CHOSEN = {"method": 16, "path": 160, "user_id": 160, "client": 64}

@@ -35,12 +35,14 @@ def insert_at_once(database_url: str, user: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("sort", ["created", "title"])
-def test_a_late_page_begins_in_the_index_like_the_first(database_url: str, user: str, sort: str) -> None:
+def test_a_late_page_begins_in_the_index_like_the_first(
+    database_url: str, service: object, user: str, sort: str
+) -> None:
     """Of what the service sends for it, PostgreSQL reads no row before the place where the last page ended."""
     with (
         closing(CountingProxy(database_url)) as proxy,
-        serve(settings_for(proxy.url)) as service,
-        httpx.Client(base_url=service.url, headers=bearer(make_token(user)), timeout=30, verify=TLS) as client,
+        serve(settings_for(proxy.url)) as counted,
+        httpx.Client(base_url=counted.url, headers=bearer(make_token(user)), timeout=30, verify=TLS) as client,
     ):
         columns, series = "INSERT INTO tasks (user_id, title, created_at)", "FROM generate_series(1, 20000) n"
         execute(database_url, f"{columns} SELECT '{user}', 'Task ' || n, now() + n * interval '1 s' {series}")
