@@ -57,8 +57,6 @@ _REPEAT_SECONDS = 0.005  # at most so long, times the number of attempts, until 
 
 _PING = text("SELECT 1")
 
-_SCHEMA_GONE = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN)
-
 _READ_ONLY = (logging.WARNING, "database read-only")
 _WRITABLE = (logging.INFO, "database writable")
 
@@ -200,16 +198,8 @@ class Database:
             return result
         if isinstance(failure, ReadOnlyDatabaseError):
             self._note_writes(refused=True)
-        if isinstance(failure, DatabaseFaultError) and failure.sqlstate in _SCHEMA_GONE:
-            self._prepare_again()
         # Not from within: the texts of PostgreSQL and SQLAlchemy quote values, and a log shows what an error came from.
         raise failure
-
-    def _prepare_again(self) -> None:
-        """Look at the schema once more, as after a restore of an earlier state; who comes meanwhile waits for that."""
-        if self._ready.is_set():
-            self._ready.clear()
-            self.start()
 
     def _note_writes(self, *, refused: bool) -> None:
         """Say once when the database begins to refuse writes, and once when it takes them again."""

@@ -29,9 +29,13 @@ class Names:
         future = self._under_way.get(name)
         if future is None:
             loop = asyncio.get_running_loop()
-            self._under_way[name] = future = loop.create_future()
+            future = loop.create_future()
+            try:
+                Thread(target=_look_up, args=(name, loop, future), name="names", daemon=True).start()
+            except RuntimeError as error:  # The system has no thread left.
+                raise OSError(str(error)) from error
+            self._under_way[name] = future
             future.add_done_callback(lambda done: self._forget(name, done))
-            Thread(target=_look_up, args=(name, loop, future), name="names", daemon=True).start()
         return await asyncio.shield(future)
 
     def _forget(self, name: str, future: "asyncio.Future[Addresses]") -> None:
@@ -43,8 +47,8 @@ def _look_up(name: str, loop: asyncio.AbstractEventLoop, future: "asyncio.Future
     tell: Callable[[], object]
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        tell = partial(future.set_exception, error if isinstance(error, OSError) else OSError("no name of a host"))
+    except Exception as error:  # noqa: BLE001  # what is not told is waited for without end
+        tell = partial(future.set_exception, error if isinstance(error, OSError) else OSError(type(error).__name__))
     else:
         tell = partial(future.set_result, list(dict.fromkeys(str(place[4][0]) for place in found)))
     with suppress(RuntimeError):  # The loop is closed.

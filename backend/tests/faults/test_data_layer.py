@@ -135,21 +135,6 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server_and_its_connecti
     run(postgres.url(database), test, db_statement_timeout=0.3)
 
 
-def test_tables_that_are_gone_are_made_again(postgres: Postgres, database: str) -> None:
-    """As after a restore of an earlier state: who comes first learns of it, who comes then waits for the tables."""
-
-    async def test(db: Database) -> None:
-        tasks = TaskService(db, "again")
-        await tasks.create(TaskCreate(title="a"))
-        postgres.execute("DROP TABLE tasks, idempotency_keys, alembic_version", database)
-        with pytest.raises(DatabaseFaultError, match="42P01"):
-            await tasks.create(TaskCreate(title="b"))
-        task, _ = await tasks.create(TaskCreate(title="c"))
-        assert (await tasks.get(task.id)).title == "c"
-
-    run(postgres.url(database), test, db_queue_timeout=10)
-
-
 def test_a_session_of_the_server_keeps_nothing_of_what_was_done_in_it(postgres: Postgres, database: str) -> None:
     """Behind a pooler that hands on sessions, the next transaction in it is somebody else's."""
     postgres.execute(f"ALTER DATABASE {database} SET statement_timeout = '77s'")

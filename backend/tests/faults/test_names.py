@@ -1,4 +1,4 @@
-"""Host names are resolved in the event loop, not by libpq, and each address of a host has a share of the time."""
+"""Host names are resolved beside the event loop, not by libpq, and each address of a host has a share of the time."""
 
 import asyncio
 import socket
@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from src.postgres.connecting import Connector, Target
+from src.postgres.names import Names
 from tests.faults.conftest import StartService
 from tests.support.chaos import Proxy
 from tests.support.postgres_server import Postgres, connected_port
@@ -72,6 +73,22 @@ def test_a_resolver_that_hangs_is_asked_once_at_a_time_and_holds_up_no_end(monke
         assert asked == ["slow.example"]
     finally:
         answer.set()
+
+
+def test_a_name_is_looked_up_again_after_the_system_had_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> list[str]:
+        names = Names()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            with pytest.raises(OSError, match="thread"):
+                await names.addresses("localhost")
+        async with asyncio.timeout(5):
+            return await names.addresses("localhost")
+
+    assert "127.0.0.1" in asyncio.run(main())
 
 
 def test_an_unknown_name_fails_like_an_unreachable_server() -> None:
