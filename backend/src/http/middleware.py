@@ -192,6 +192,7 @@ class FaultBarrier:
 def _last_word(error: BaseException) -> Response:
     """Log a fault, and return the answer to it; or to the end of the process, for which uvicorn has a bare 500."""
     if isinstance(error, asyncio.CancelledError):
-        return problem(503, "Service is stopping", {"Retry-After": "1"})
+        # Closing, so that the server begins no other request of this connection.
+        return problem(503, "Service is stopping", {"Retry-After": "1", "Connection": "close"})
     logger.error("unhandled error", exc_info=error)
     return problem(500, FAULT_DETAIL)

@@ -39,6 +39,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_size = 0  # of what is parsed; `_received` counts a head only that comes in several pieces
         self._received = 0  # of this head, or around this body
         self._begun = self._apart = 0  # requests, and bytes of bodies, in the piece that is parsed
+        self._unread = 0  # bytes in it of a body whose request is answered
         self._head_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None  # known only while requests are pipelined
@@ -64,15 +65,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused:
             self._throw_away(len(data))
             return
-        self._begun = self._apart = 0
+        self._begun = self._apart = self._unread = 0
         self._fresh = False
         super().data_received(data)
         if self._refused:
             return
-        # Of several requests in one piece the last may have half a head, and where that began is not known: it is
+        # Of several requests in one piece the last may have half a head, and where that began is not known: its size is
         # counted from the next piece on.
-        if self._begun < 2:
-            self._received += len(data) - self._apart
+        self._received += len(data) - self._apart if self._begun < 2 else 1
         if self._received > (MAX_HEAD if self._in_head else MAX_FRAMING):
             self._refuse(*(_LARGE_HEAD if self._in_head else _LARGE_BODY))
         elif not self._head_timer and (self._in_head or self._is_answered()):
@@ -95,6 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._received, self._head_size = True, 0, 0
         self._begun += 1
+        self._apart += self._unread
 
     def on_url(self, url: bytes) -> None:
         """Count the address."""
@@ -127,7 +128,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Leave the body out of the count, unless its request is answered and nobody will read it."""
-        if not self.cycle.response_complete:
+        if self.cycle.response_complete:
+            self._unread += len(body)
+        else:
             self._apart += len(body)
         super().on_body(body)
 

@@ -17,10 +17,15 @@ class Parser(httptools.HttpRequestParser):
     """For which a request that asks for another protocol is one like any other."""
 
     def __init__(self, protocol: object) -> None:
-        super().__init__(protocol)
-        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._protocol = protocol
+        self._begin()
         self.rereading = False  # while callbacks tell again of a head that they have told of
         self.framing = b""  # the lines that say how the body is framed, until that is read
+
+    def _begin(self) -> None:
+        """Have llhttp forget all that it has read."""
+        super().__init__(self._protocol)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
     def should_upgrade(self) -> bool:
         """Return that uvicorn should go on as usual."""
@@ -50,6 +55,7 @@ class Parser(httptools.HttpRequestParser):
         """Have llhttp read once more how the body is framed, in a head that asks for nothing."""
         framing, self.framing = self.framing, b""
         if framing:
+            self._begin()  # where the connection ends with this message, llhttp would read nothing more
             self.rereading = True
             try:
                 super().feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")

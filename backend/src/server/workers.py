@@ -78,6 +78,8 @@ class _Supervisor(Multiprocess):
         """
         self._replacing = True
         for number, old in enumerate(self.processes):
+            if self._is_told_to_stop():
+                break
             new = Process(self.config, self.sockets)
             new.start()
             if not self._serves(new):
@@ -103,8 +105,8 @@ class _Supervisor(Multiprocess):
         return False
 
     def _is_told_to_stop(self) -> bool:
-        """Whether a signal waits in uvicorn's queue, whose handlers do nothing but add to it."""
-        return not {signal.SIGTERM, signal.SIGINT}.isdisjoint(self.signal_queue)
+        """Whether a signal was handled, or waits in uvicorn's queue, whose handlers do nothing but add to it."""
+        return self.should_exit.is_set() or not {signal.SIGTERM, signal.SIGINT}.isdisjoint(self.signal_queue)
 
     def terminate_all(self) -> None:
         """Close the sockets first; else who connects in between is neither served nor refused."""

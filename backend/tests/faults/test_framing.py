@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from src.server.http_guard import MAX_HEAD, MAX_PIPELINED
+from tests.faults.conftest import SHARED
+from tests.support.postgres_server import Postgres
 from tests.support.processes import ServiceProcess
 from tests.support.tokens import bearer, make_token
 from tests.support.wire import ORIGIN, rendered
@@ -81,6 +83,23 @@ def test_the_body_of_a_request_that_offers_another_protocol_is_its_body(
     assert (created[0], healthy[0]) == (201, 200)
     assert b"x-request-id: following" in healthy[1]
     assert [task["title"] for task in tasks()] == ["GET /nowhere HTTP/1.1"]
+
+
+@OFFERS
+@pytest.mark.parametrize("length", [0, 2])
+@pytest.mark.parametrize("apart", [False, True], ids=["in one segment", "apart"])
+def test_an_offer_on_a_connection_that_ends_with_it_is_answered(
+    service: ServiceProcess, user: str, offer: Any, length: int, apart: bool
+) -> None:
+    """At once: llhttp takes nothing more from such a connection, and a body that does not come is waited for."""
+    ending = {**offer, "Connection": f"close, {offer['Connection']}"}
+    head = offering("POST", f"/api/{user}/tasks", make_token(user), ending)[:-2]
+    head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
+    for request in (head, head.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n")):
+        started = time.monotonic()
+        pieces = (request, b"{}"[:length]) if apart else (request + b"{}"[:length],)
+        assert [status for status, _ in exchange(service, *pieces, answers=1)] == [422]
+        assert time.monotonic() - started < 5
 
 
 @OFFERS
@@ -164,6 +183,25 @@ def test_too_many_pipelined_requests_are_answered_as_far_as_they_are_taken(servi
     request = rendered("GET", "/health")
     answers = exchange(service, request * (MAX_PIPELINED + 50), answers=MAX_PIPELINED + 2)
     assert [status for status, _ in answers] == [200] * (MAX_PIPELINED + 1) + [400]
+
+
+def test_the_rest_of_a_body_that_nobody_read_is_no_part_of_the_next_head(service: ServiceProcess) -> None:
+    body, following = b"x" * 40_000, rendered("GET", "/health")
+    first = rendered("GET", "/health", Content_Length=str(len(body)))
+    pieces = (first, body + following[:30], following[30:])
+    assert [status for status, _ in exchange(service, *pieces, answers=2)] == [200, 200]
+
+
+@pytest.mark.stress
+def test_half_a_head_behind_a_request_that_takes_long_is_408_in_its_turn(
+    service: ServiceProcess, postgres: Postgres, user: str, token: str
+) -> None:
+    with postgres.connected(SHARED, autocommit=False) as holder:
+        holder("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        # Each waits for as long as a request may; together that is longer than a head may take.
+        request = rendered("GET", f"/api/{user}/tasks", token)
+        answers = exchange(service, request * 3 + b"GET /health HTTP/1.1\r\nHo", answers=4)
+    assert [status for status, _ in answers] == [503, 503, 503, 408]
 
 
 def test_who_is_refused_while_sending_can_finish_and_read_why(service: ServiceProcess) -> None:

@@ -201,6 +201,16 @@ def test_sigterm_while_workers_are_replaced_waits_for_none_of_them(start_service
         assert time.monotonic() - started < 5  # each takes more than a second, for those who are connected to it
 
 
+def test_sigterm_and_sighup_at_once_replace_nobody(start_service: StartService) -> None:
+    """As systemd sends them, which asks for that with SendSIGHUP=yes."""
+    service = start_service(web_concurrency=4, log_level="INFO")
+    service.wait_ready()
+    service.signal(signal.SIGTERM)
+    service.signal(signal.SIGHUP)
+    assert service.process.wait(15) == 0
+    assert service.log.read_text().count('"event": "starting"') == 4
+
+
 @pytest.mark.stress
 def test_workers_whose_parent_is_killed_end_and_free_the_port(start_service: StartService) -> None:
     service = start_service(web_concurrency=2)

@@ -111,12 +111,8 @@ def waiting(url: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def ask(service: ServiceProcess) -> int:
-    """The status of an answer; 0 where the connection ends without one."""
-    try:
-        return httpx.get(service.url + TASKS, headers=ALICE, timeout=30, verify=TLS).status_code
-    except httpx.TransportError:
-        return 0
+def get(service: ServiceProcess) -> httpx.Response:
+    return httpx.get(service.url + TASKS, headers=ALICE, timeout=30, verify=TLS)
 
 
 def test_the_end_says_how_many_requests_it_broke_off(start: Start, new_database: Callable[[], str]) -> None:
@@ -124,10 +120,13 @@ def test_the_end_says_how_many_requests_it_broke_off(start: Start, new_database:
     service = start(url, db_statement_timeout=60)  # longer than requests may take after SIGTERM
     service.wait_ready()
     with ThreadPoolExecutor(3) as pool, locked(url):
-        asked = [pool.submit(ask, service) for _ in range(3)]
+        asked = [pool.submit(get, service) for _ in range(3)]
         eventually(lambda: waiting(url) == 3, 10, "three requests wait for the lock")
         assert service.stop() == 0
-        assert [answer.result() for answer in asked] == [503] * 3
+        answers = [answer.result() for answer in asked]
+    for answer in answers:
+        assert (answer.status_code, answer.headers["Connection"]) == (503, "close")  # the next of it would be begun
+        assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
     assert said(service, "stopping")["unfinished_requests"] == 3
     ours = check_order(service)
     assert ours.count("request") == 3  # each has its line all the same
@@ -139,11 +138,11 @@ def test_the_end_waits_for_what_can_still_be_answered(start: Start, new_database
     service = start(url)
     service.wait_ready()
     with ThreadPoolExecutor(3) as pool, locked(url) as holder:
-        asked = [pool.submit(ask, service) for _ in range(3)]
+        asked = [pool.submit(get, service) for _ in range(3)]
         eventually(lambda: waiting(url) == 3, 10, "three requests wait for the lock")
         service.signal(signal.SIGTERM)
         holder.rollback()
-        assert [answer.result() for answer in asked] == [200] * 3
+        assert [answer.result().status_code for answer in asked] == [200] * 3
     assert service.process.wait(15) == 0
     assert said(service, "stopping")["unfinished_requests"] == 0
     assert len([line for line in lines(service) if line["event"] == "request"]) == 3
