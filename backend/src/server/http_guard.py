@@ -215,21 +215,19 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _answer(self, scope: Any, refusal: tuple[int, str]) -> None:
         scope["state"][REFUSAL] = refusal
-        before, self.cycle = (
-            self.cycle,
-            RequestResponseCycle(
-                scope=scope,
-                transport=self.transport,
-                flow=self.flow,
-                logger=self.logger,
-                access_logger=self.access_logger,
-                access_log=False,
-                default_headers=self.server_state.default_headers,
-                message_event=asyncio.Event(),
-                expect_100_continue=False,
-                keep_alive=False,
-                on_response=lambda: None,
-            ),
+        before = self.cycle
+        self.cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=lambda: None,
         )
         if before and not before.response_complete:
             self.pipeline.appendleft((self.cycle, self.app))
