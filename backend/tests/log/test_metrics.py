@@ -70,13 +70,18 @@ def becomes(collector: Collector, expected: float, name: str, **attributes: obje
     )
 
 
+def ready(client: httpx.Client) -> None:
+    """On an empty database, and beside other tests, a start may take longer than who asks is to wait for it."""
+    eventually(lambda: client.get("/health/ready").is_success, 30, "the service is ready")
+
+
 DURATION = "http.server.request.duration"
 KEYS, CACHE = "tasks_api.signing_keys.fetches", "tasks_api.token_cache.lookups"
 
 
 def test_requests_are_counted_by_route_and_status(start: Start, collector: Collector, database_url: str) -> None:
     client = start(database_url)
-    eventually(lambda: client.get("/health/ready").is_success, 30, "the service is ready")
+    ready(client)
     for _ in range(3):
         assert client.get(TASKS).status_code == 200
         assert client.get(f"{TASKS}/1000000").status_code == 404
@@ -98,7 +103,7 @@ def test_the_pool_tells_who_has_a_connection_who_waits_and_who_was_refused(
     start: Start, collector: Collector, url: str
 ) -> None:
     client = start(url, db_pool_size=2, db_queue_size=1, db_queue_timeout=3, db_statement_timeout=8)
-    eventually(lambda: client.get("/health/ready").is_success, 30, "the service is ready")
+    ready(client)
     becomes(collector, 2, "db.client.connection.max")
     becomes(collector, 0, "db.client.connection.count", state="used")
     with ThreadPoolExecutor(6) as pool, locked(url) as holder:
@@ -140,8 +145,7 @@ def test_an_answer_of_503_is_counted_by_its_reason(
     start: Start, collector: Collector, url: str, reason: str, change: str
 ) -> None:
     client = start(url, db_statement_timeout=0.5)
-    # On an empty database, and beside other tests, a start may take longer than who asks is to wait for it.
-    eventually(lambda: client.get("/health/ready").is_success, 30, "the service is ready")
+    ready(client)
     name, server = psycopg2.extensions.parse_dsn(url)["dbname"], with_database(url, "postgres")
     execute(server, ENDED.format(name))  # what is set counts for new connections
     with locked(url) if reason in (Unavailable.REFUSED, Unavailable.NO_ANSWER) else nullcontext():
