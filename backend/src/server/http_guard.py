@@ -49,7 +49,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._corked = Corked(transport, self.loop)
         self.transport = self._corked  # type: ignore[assignment]  # it can do all that is asked of one
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers, which would keep this object alive."""
@@ -77,7 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(*(_LARGE_HEAD if self._in_head else _LARGE_BODY))
         elif not self._head_timer and (self._in_head or self._is_answered()):
             # Any byte ends uvicorn's time of an idle connection, also one that begins no request.
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+            self._start_head_timer()
 
     def _throw_away(self, size: int) -> None:
         """Take what a refused client still sends, so that it comes to read why; not without end."""
@@ -182,6 +182,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.pipeline) == 1:
             self._answering = before
 
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+
     def _forget_head_timer(self) -> None:
         if self._head_timer:
             self._head_timer.cancel()
@@ -190,7 +193,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _head_too_slow(self) -> None:
         self._head_timer = None
         if self.flow.read_paused:  # by this side, while others are answered
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+            self._start_head_timer()
         elif self._received and self._in_head:
             self._refuse(408, "Request was not sent in time")
         else:
