@@ -67,6 +67,7 @@ def _one_service(_one_postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
     process = ServiceProcess(_one_postgres.url(SHARED), tmp_path_factory.mktemp("service") / "log")
     process.wait_alive()
     yield process
+    assert process.stop() == 0
     process.cleanup()
 
 

@@ -83,6 +83,7 @@ def _one_bench(_one_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
         service = ServiceProcess(url, tmp_path_factory.mktemp("interrupted") / "log", db_statement_timeout=UNHURRIED)
         service.wait_alive()
         yield Bench(_one_postgres, database, proxy, service)
+        assert service.stop() == 0
         service.cleanup()
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support import measured
+
 BACKEND = Path(__file__).resolve().parents[2]
 END_SECONDS = 10
 _LISTENING = re.compile(r"Uvicorn running on (http://[^ ]+)")
@@ -29,7 +31,7 @@ def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "src"],
         cwd=backend,
-        env=path | environment,
+        env=path | environment | measured.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

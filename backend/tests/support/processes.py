@@ -10,7 +10,7 @@ import httpx
 import psutil
 
 from src.config import Settings
-from tests.support import canaries
+from tests.support import canaries, measured
 from tests.support.polling import eventually
 from tests.support.postgres_server import free_port
 from tests.support.tokens import SECRET
@@ -34,6 +34,7 @@ class ServiceProcess:
         # Nothing of the machine's own settings; PYTHONWARNINGS would otherwise hide what a deployment shows.
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment |= {name.upper(): str(value) for name, value in given.items()}
+        environment |= measured.environment() if backend == BACKEND else {}
         with log.open("wb") as file:
             out = file.fileno() if output is None else output
             self.process = subprocess.Popen(
