@@ -68,7 +68,8 @@ def _first_on_path(venv: Path) -> tuple[tuple[str, str], ...]:
 
 
 _SERVICE, _NODE = (_python(VENV), "-m", "src"), ("node", "main.js")
-OURS = Kind("ours", "this service", BACKEND, _SERVICE)
+_OF_THE_IMAGE = (("MALLOC_MMAP_THRESHOLD_", "1048576"),)
+OURS = Kind("ours", "this service", BACKEND, _SERVICE, variables=_OF_THE_IMAGE)
 USUAL = Kind("sqlmodel", "FastAPI + SQLModel", PEERS / "fastapi_sqlmodel", _uvicorn(VENV, "main:app"), port_option=True)
 ASYNCPG = Kind(
     "asyncpg", "FastAPI + asyncpg", PEERS / "fastapi_asyncpg", _uvicorn(ASYNCPG_VENV, "main:app"), port_option=True

@@ -1,8 +1,12 @@
 """Each image, running beside a real PostgreSQL: what a platform and a user see of it."""
 
+import re
 import time
+from contextlib import closing
+from pathlib import Path
 
 import httpx
+import psycopg2
 import pytest
 
 from tests.images.containers import (
@@ -18,6 +22,7 @@ from tests.images.containers import (
     serve,
     until,
 )
+from tests.support.tokens import bearer, make_token
 
 READY_SECONDS = 3
 STOP_SECONDS = 5
@@ -70,6 +75,34 @@ def test_it_is_ready_soon_after_the_process_starts(running: Running, settings: d
         container.remove()
     print(f"{running.image.dockerfile}: ready {ages[-1]:.1f} s after the start of the process")
     assert ages[-1] < READY_SECONDS
+
+
+def kibibytes(container: Container, name: str) -> int:
+    """What the kernel says of the memory of the container's first process."""
+    status = Path(f"/proc/{container.state()['State']['Pid']}/status").read_text()
+    return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0])
+
+
+def test_long_lists_one_after_another_leave_no_copies_behind(
+    image: Image, settings: dict[str, str], database: str, secret: str, containers: list[Container]
+) -> None:
+    containers.append(serve(image, settings))
+    url, users = ready_url(containers[0], image.port), {f"long-{image.user}": 100_000, f"short-{image.user}": 1_000}
+    with closing(psycopg2.connect(database)) as connection, connection, connection.cursor() as cursor:
+        for user, tasks in users.items():
+            rows = "SELECT %s, 'task ' || n FROM generate_series(1, %s) AS n"
+            cursor.execute(f"INSERT INTO tasks (user_id, title) {rows}", [user, tasks])
+
+    def read(user: str, times: int) -> float:
+        """Return the KiB of the last body."""
+        with httpx.Client(headers=bearer(make_token(user, key=secret)), timeout=30) as client:
+            return [len(client.get(f"{url}/api/{user}/tasks").content) for _ in range(times)][-1] / 1024
+
+    long, short = users
+    read(short, 200)
+    before = kibibytes(containers[0], "VmRSS")
+    body = read(long, 10)
+    assert kibibytes(containers[0], "VmHWM") - before < 2.7 * body
 
 
 @pytest.mark.parametrize("running", [SPACE], indirect=True, ids=["Dockerfile.spaces"])

@@ -78,6 +78,7 @@ def test_its_configuration_holds_no_secret(image: Image) -> None:
     assert names <= {
         "PATH",
         "LANG",
+        "MALLOC_MMAP_THRESHOLD_",
         "GPG_KEY",
         "PYTHON_VERSION",
         "PYTHON_SHA256",
