@@ -49,7 +49,8 @@ format: $(READY) ## Rewrite the code in the project's style
 lock: $(READY) ## Pin the dependencies of backend/pyproject.toml anew, with hashes
 	cd backend && for extra in "" "-dev"; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	    $${extra:+--extra dev} --custom-compile-command "make lock" --output-file requirements$$extra.txt; done
+	    $${extra:+--extra dev} --custom-compile-command "make lock" --output-file requirements$$extra.txt \
+	    || exit 1; done
 
 .PHONY: openapi lint-openapi swagger-ui client client-test browser
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --silent
@@ -57,42 +58,43 @@ NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --silent
 openapi: $(READY) ## Write backend/docs/openapi.json anew, from the routes
 	cd backend && $(BIN)/python -m dev.openapi
 
-backend/%/node_modules: backend/%/package-lock.json
+# The folder is there, and new, before what belongs into it is.
+backend/%/node_modules/.installed: backend/%/package-lock.json
 	cd backend/$* && $(NPM_CI)
 	@touch $@
 
-lint-openapi: backend/tools/node_modules ## Check backend/docs/openapi.json by Redocly's recommended rules (needs Node.js)
+lint-openapi: backend/tools/node_modules/.installed ## Check backend/docs/openapi.json by Redocly's recommended rules (needs Node.js)
 	cd backend/tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	  node_modules/.bin/redocly lint --config redocly.yaml ../docs/openapi.json
 
 SWAGGER_UI := swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt LICENSE NOTICE
-swagger-ui: backend/tools/node_modules ## Copy the pinned Swagger UI into backend/src/static, after its version changed
+swagger-ui: backend/tools/node_modules/.installed ## Copy the pinned Swagger UI into backend/src/static, after its version changed
 	cd backend && for file in $(SWAGGER_UI); do \
-	  cp tools/node_modules/swagger-ui-dist/$$file src/static/swagger-ui/$$file; done
+	  cp tools/node_modules/swagger-ui-dist/$$file src/static/swagger-ui/$$file || exit 1; done
 
-client: openapi backend/clients/typescript/node_modules ## Generate the TypeScript types anew (needs Node.js)
+client: openapi backend/clients/typescript/node_modules/.installed ## Generate the TypeScript types anew (needs Node.js)
 	cd backend/clients/typescript && npm run --silent generate && npm run --silent check
 
-client-test: $(READY) backend/clients/typescript/node_modules ## Run every operation through the TypeScript client, compare the order by title with ICU (needs Node.js)
+client-test: $(READY) backend/clients/typescript/node_modules/.installed ## Run every operation through the TypeScript client, compare the order by title with ICU (needs Node.js)
 	cd backend && $(BIN)/python -m pytest -m node tests/test_typescript_client.py tests/test_typescript_package.py \
 	  tests/postgres/test_title_order.py tests/test_visible_titles.py
 
-browser: $(READY) backend/tests/browser/node_modules ## Test /docs in Chromium (needs Node.js and Chromium; CHROMIUM names it)
+browser: $(READY) backend/tests/browser/node_modules/.installed ## Test /docs in Chromium (needs Node.js and Chromium; CHROMIUM names it)
 	cd backend && $(BIN)/python -m pytest -m browser -s tests/browser
 
 # What a project gets that installs the client; the example installs a copy of it.
-backend/clients/typescript/dist: backend/clients/typescript/node_modules $(wildcard backend/clients/typescript/*.json) \
+backend/clients/typescript/dist: backend/clients/typescript/node_modules/.installed $(wildcard backend/clients/typescript/*.json) \
   $(wildcard backend/clients/typescript/src/*)
-	cd backend/clients/typescript && npm run --silent build
+	cd backend/clients/typescript && { npm run --silent build || { rm -rf dist; exit 1; }; }
 	@touch $@
 
-backend/examples/nextjs/node_modules: backend/clients/typescript/dist
+backend/examples/nextjs/node_modules/.installed: backend/clients/typescript/dist
 
 .PHONY: client-package example e2e
 client-package: backend/clients/typescript/dist ## Pack the TypeScript client as a file that a project can install
 	cd backend/clients/typescript && npm pack --silent --ignore-scripts
 
-example: $(READY) backend/examples/nextjs/node_modules ## Run API, Better Auth and a Next.js frontend: http://localhost:3000
+example: $(READY) backend/examples/nextjs/node_modules/.installed ## Run API, Better Auth and a Next.js frontend: http://localhost:3000
 	@cd backend && exec $(BIN)/python -m examples
 
 e2e: $(READY) ## Run the service with a real Better Auth server and a browser (needs Node.js, Chromium, port 3000)

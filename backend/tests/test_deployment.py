@@ -153,12 +153,29 @@ def test_laying_out_the_same_state_again_changes_nothing(tmp_path: Path, remote:
     assert git("rev-parse", "HEAD", cwd=tmp_path / "elsewhere") == first
 
 
+def refused(folder: Path) -> str:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        lay_out(folder)
+    return str(failed.value.stderr)
+
+
 def test_a_space_is_not_laid_out_over_something_else(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        lay_out(tmp_path)
-    assert "holds something else" in refused.value.stderr
+    assert "holds something else" in refused(tmp_path)
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_space_is_not_laid_out_over_another_checkout(tmp_path: Path) -> None:
+    git("clone", "--quiet", str(TOP), str(tmp_path / "project"))
+    assert "is a checkout of something else" in refused(tmp_path / "project")
+    assert (tmp_path / "project/Makefile").exists()
+
+
+def test_a_space_is_not_laid_out_over_what_somebody_has_written_there(tmp_path: Path, remote: Path) -> None:
+    lay_out(tmp_path / "space", remote)
+    (tmp_path / "space/.env").write_text("mine")
+    assert "holds what is not committed" in refused(tmp_path / "space")
+    assert (tmp_path / "space/.env").read_text() == "mine"
 
 
 @pytest.mark.parametrize("text", [SPACE_README, DEPLOYMENT.split("\n## Hugging Face Space\n")[1].split("\n## ")[0]])

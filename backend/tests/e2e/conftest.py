@@ -19,7 +19,7 @@ def node_packages() -> None:
     if not shutil.which("npm"):
         pytest.fail("Node.js 20 or newer with npm is needed (Debian: apt-get install nodejs npm)")
     # `make` installs what has changed; the example's packages hold a copy of the client, which it builds first.
-    folders = [f"backend/{folder.relative_to(BACKEND)}/node_modules" for folder in (HERE, CLIENT, EXAMPLE)]
+    folders = [f"backend/{folder.relative_to(BACKEND)}/node_modules/.installed" for folder in (HERE, CLIENT, EXAMPLE)]
     subprocess.run(["make", "--silent", *folders], cwd=BACKEND.parent, check=True)
 
 

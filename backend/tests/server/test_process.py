@@ -79,7 +79,7 @@ def test_idle_kept_alive_connections_do_not_delay_the_stop(backend: Path, databa
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux's /proc")
 def test_sigterm_while_it_is_still_importing_ends_it_with_status_0(backend: Path) -> None:
-    with process.start(backend, COMPLETE) as popen:
+    with process.started(backend, COMPLETE) as popen:
         deadline = time.monotonic() + process.END_SECONDS
         while not _handles_sigterm(popen.pid):
             assert popen.poll() is None

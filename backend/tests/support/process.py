@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.support import measured
-
 BACKEND = Path(__file__).resolve().parents[2]
 END_SECONDS = 10
 _LISTENING = re.compile(r"Uvicorn running on (http://[^ ]+)")
@@ -31,7 +29,7 @@ def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "src"],
         cwd=backend,
-        env=path | environment | measured.environment(),
+        env=path | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -39,13 +37,20 @@ def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def ended(backend: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Start a server that must end by itself; return its exit status and what it said. Else it is killed."""
+@contextmanager
+def started(backend: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start a server; whatever the test leaves of it is killed, with its workers."""
     with start(backend, environment) as popen:
         try:
-            output, _ = popen.communicate(timeout=END_SECONDS)
+            yield popen
         finally:
             _kill(popen)
+
+
+def ended(backend: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Start a server that must end by itself; return its exit status and what it said."""
+    with started(backend, environment) as popen:
+        output, _ = popen.communicate(timeout=END_SECONDS)
     return popen.returncode, output
 
 
@@ -71,12 +76,9 @@ class Process:
 
 @contextmanager
 def running(backend: Path, environment: dict[str, str]) -> Iterator[Process]:
-    """Serve in a process; whatever the test leaves of it is killed, with its workers."""
-    with start(backend, environment) as popen:
-        try:
-            yield Process(popen)
-        finally:
-            _kill(popen)
+    """Serve in a process."""
+    with started(backend, environment) as popen:
+        yield Process(popen)
 
 
 def _kill(popen: subprocess.Popen[str]) -> None:
