@@ -144,11 +144,15 @@ async function answer<T>(
   });
   const { data, error, response } = result;
   if (!response.ok) throw errorOf(response, error);
+  if (data === undefined && response.status !== 204) throw unreachable(new TypeError("The answer is empty"));
   return { data: data as T, response }; // a 204 has none, and T says so
 }
 
-/** Without the header (a proxy dropped it), the tag is one that no task has: a write with it fails, as it should. */
-const tagOf = (response: Response) => response.headers.get("ETag") ?? "";
+/**
+ * Without the header (a proxy dropped it), the tag is one that no task has: a write with it fails, as it should.
+ * A proxy that compresses puts W/ before the tag, and then it never matches; what the API has is the same.
+ */
+const tagOf = (response: Response) => response.headers.get("ETag")?.replace(/^W\//, "") ?? "";
 
 const tagged = ({ data, response }: Answer<Task>): Tagged<Task> => ({ ...data, etag: tagOf(response) });
 

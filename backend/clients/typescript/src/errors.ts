@@ -42,7 +42,7 @@ export const unreachable = (cause: unknown) => new ApiError(0, "The server canno
 export function errorOf(response: Response, body: unknown): ApiError {
   const { status, statusText, headers } = response;
   // A proxy in between may answer with a page of its own.
-  const ours = headers.get("Content-Type")?.startsWith("application/problem+json") && typeof body === "object";
+  const ours = headers.get("Content-Type")?.startsWith("application/problem+json") && body instanceof Object;
   const problem = ours ? (body as Problem) : undefined;
   const message = problem ? messageOf(problem) : statusText || `Status ${status}`;
   const requestId = headers.get("X-Request-ID") ?? undefined;

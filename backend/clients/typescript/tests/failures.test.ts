@@ -29,6 +29,10 @@ test("an error that a proxy makes has its status, and no problem", async (t) => 
     response.writeHead(500, { "Content-Type": "application/problem+json" }).end('{"type": ');
   const torn = await failureOf(tasksAt(await listen(t, broken)).list());
   assert.deepEqual([torn.status, torn.problem], [500, undefined]);
+  const nothing: RequestListener = (_, response) =>
+    response.writeHead(500, { "Content-Type": "application/problem+json" }).end("null");
+  const none = await failureOf(tasksAt(await listen(t, nothing)).list());
+  assert.deepEqual([none.status, none.message, none.problem], [500, "Internal Server Error", undefined]);
 });
 
 test("no answer has status 0", async () => {
@@ -57,6 +61,21 @@ test("a success that is cut off is none", async (t) => {
     const error = await failureOf(tasksAt(await listen(t, answer), { retries: 0 }).list());
     assert.deepEqual([error.status, error.message], [0, "The server cannot be reached"]);
   }
+});
+
+test("a success without a body is none, except for a deletion", async (t) => {
+  const json = { "Content-Type": "application/json" };
+  const empty: RequestListener = (_, response) => response.writeHead(200, { ...json, "Content-Length": "0" }).end();
+  const chunked: RequestListener = (_, response) => response.writeHead(200, json).write("", () => response.end());
+  for (const answer of [empty, chunked]) {
+    const at = tasksAt(await listen(t, answer), { retries: 0 });
+    for (const call of [() => at.list(), () => at.read(1), () => at.create({ title: "x" }), () => at.remove(1)]) {
+      const error = await failureOf(call());
+      assert.deepEqual([error.status, error.message], [0, "The server cannot be reached"]);
+    }
+  }
+  const gone: RequestListener = (_, response) => response.writeHead(204).end();
+  assert.equal(await tasksAt(await listen(t, gone)).remove(1), undefined);
 });
 
 test("an abort is no ApiError but the signal's reason, for every call", async (t) => {

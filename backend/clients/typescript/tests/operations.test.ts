@@ -92,6 +92,21 @@ test("a write with a tag succeeds once, and is a conflict where the task has cha
   await tasks.remove(seen.id, { ifMatch: etag });
 });
 
+test("a tag that a proxy has made weak is sent as the API has it", async () => {
+  const throughProxy = client({
+    async fetch(request) {
+      const response = await fetch(request);
+      const headers = new Headers(response.headers);
+      if (headers.has("ETag")) headers.set("ETag", `W/${headers.get("ETag")}`);
+      return new Response(response.body, { status: response.status, headers });
+    },
+  }).tasksOf(USER_ID);
+  const { id, etag } = await throughProxy.create({ title: "Compress me" });
+  const changed = await throughProxy.update(id, { title: "Compressed" }, { ifMatch: etag });
+  assert.equal(changed.title, "Compressed");
+  assert.equal((await throughProxy.list()).etag, (await tasks.list()).etag);
+});
+
 test("pages hold every task once, in order", async () => {
   for (const title of ["a", "b", "c", "d", "e"]) await tasks.create({ title });
   const { items: all } = await tasks.list({ sort: "title", status: "pending" });

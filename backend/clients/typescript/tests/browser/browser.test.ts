@@ -57,7 +57,7 @@ const row = (title: string) => list().getByRole("listitem").filter({ hasText: ti
 const checkbox = (title: string) => row(title).getByRole("checkbox");
 const press = (name: string, title?: string) =>
   (title ? row(title) : page).getByRole("button", { name, exact: true }).click();
-const alerted = (text: string) => page.getByRole("alert").getByText(text).waitFor();
+const alerted = (text: string | RegExp) => page.getByRole("alert").getByText(text).waitFor();
 const titles = async (name = "All") =>
   (await list(name).getByRole("listitem").allInnerTexts()).map((text) => text.split(" ")[0]?.trim());
 const count = (title: string) => list().getByRole("listitem").filter({ hasText: title }).count();
@@ -96,6 +96,39 @@ test("a page without https creates tasks, each with a key", async () => {
   assert.equal(await count("Added"), 2, "what was added once can be added again");
   await press("Add without the hook");
   await row("Alone").waitFor();
+});
+
+test("a double click adds one task", async () => {
+  const posts = await hold("POST");
+  await page.getByRole("button", { name: "Add", exact: true }).dblclick();
+  await posts.letGo((route) => route.continue());
+  await alerted("done done");
+  await row("Added").waitFor();
+  assert.equal(await count("Added"), 1);
+});
+
+test("the tasks before stay while those of another filter are fetched, but not those of another user", async () => {
+  const lists = await hold("GET");
+  await press("Sort");
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  assert.deepEqual(await titles(), ["First", "Second", "Third"]);
+  await press("Change user");
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  assert.deepEqual(await titles(), []);
+  await lists.letGo((route) => route.abort());
+});
+
+test("what the browser believes of the network keeps nothing back", async () => {
+  await page.evaluate(() => window.dispatchEvent(new Event("offline")));
+  await press("Add");
+  await row("Added").waitFor();
+  await tasks.create({ title: "Elsewhere" });
+  await page.evaluate(() => window.dispatchEvent(new Event("online")));
+  await row("Elsewhere").waitFor();
+  await page.evaluate(() => window.dispatchEvent(new Event("offline")));
+  await page.route("**/api/**", (route) => route.abort());
+  await press("Add");
+  await alerted("ApiError: The server cannot be reached");
 });
 
 test("a toggle shows at once in every list, and stays", async () => {
@@ -175,6 +208,43 @@ test("a toggle that fails is rolled back also when the lists cannot be fetched",
   assert(!(await checkbox("First").isChecked()));
 });
 
+test("two toggles of one task that both fail leave it as it was", async () => {
+  const patches = await hold("PATCH");
+  await checkbox("First").click();
+  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 1);
+  await checkbox("First").click();
+  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 0);
+  await page.route("**/api/**", (route) => route.abort());
+  await patches.letGo((route) => route.abort());
+  await alerted(/(ApiError.*){2}/);
+  assert(!(await checkbox("First").isChecked()));
+});
+
+test("a toggle that fails after one that succeeded leaves what that has made of the task", async () => {
+  const patches = await hold("PATCH");
+  await checkbox("First").click();
+  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 1);
+  await checkbox("First").click();
+  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 0);
+  await page.route(/tasks(\?|$)/, (route) => route.abort());
+  let sent = 0;
+  await patches.letGo((route) => (sent++ ? route.abort() : route.continue()));
+  await alerted("done ApiError: The server cannot be reached");
+  assert(await checkbox("First").isChecked());
+});
+
+test("a change that fails after the cache was cleared makes no list of one task", async () => {
+  const deletes = await hold("DELETE");
+  await press("Delete", "Second");
+  await row("Second").waitFor({ state: "detached" });
+  await page.route("**/api/**", (route) => route.abort());
+  await press("Clear");
+  await deletes.letGo((route) => route.abort());
+  await alerted("ApiError: The server cannot be reached");
+  await press("Sort"); // draws the page anew
+  assert.notDeepEqual(await titles("Pending"), ["Second"]);
+});
+
 test("a delete that fails puts the task back where it was", async () => {
   const deletes = await hold("DELETE");
   await press("Delete", "Second");
@@ -213,6 +283,22 @@ test("a task whose answers were all lost is not made twice by pressing the butto
   await page.unrouteAll();
   await press("Add");
   await alerted("done");
+  assert.deepEqual(
+    (await tasks.list()).items.map(({ title }) => title),
+    ["First", "Second", "Third", "Added"],
+  );
+});
+
+test("a task whose answers were all lost can be added again once it is deleted", async () => {
+  await page.route("**/api/**", (route) => (route.request().method() === "POST" ? lose(route) : route.continue()));
+  await press("Add");
+  await alerted("ApiError: The server cannot be reached");
+  await press("Delete", "Added");
+  await row("Added").waitFor({ state: "detached" });
+  await alerted("done");
+  await page.unrouteAll();
+  await press("Add");
+  await row("Added").waitFor();
   assert.deepEqual(
     (await tasks.list()).items.map(({ title }) => title),
     ["First", "Second", "Third", "Added"],

@@ -4,26 +4,35 @@ import { MutationCache, QueryClient, QueryClientProvider } from "@tanstack/react
 import { StrictMode, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { createTasksClient, type Task } from "../../src/index.js";
-import { useCreateTask, useDeleteTask, useTasks, useToggleTask, useUpdateTask } from "../../src/react.js";
+import {
+  type TaskFilter,
+  useCreateTask,
+  useDeleteTask,
+  useTasks,
+  useToggleTask,
+  useUpdateTask,
+} from "../../src/react.js";
 
 const setting = new URLSearchParams(location.search);
 const { tasksOf } = createTasksClient({
   baseUrl: setting.get("api") ?? "",
   fetchToken: async () => setting.get("token") ?? "",
 });
-const tasks = tasksOf(setting.get("user") ?? "");
-
 // Of several mutations of one hook, TanStack reports to the hook's own callbacks only what becomes of the last.
 let report = (_message: string) => {};
 const mutationCache = new MutationCache({
   onError: ({ name, message }) => report(`${name}: ${message}`),
   onSuccess: () => report("done"),
 });
+const queryClient = new QueryClient({ mutationCache });
 
 function Page() {
   const [message, setMessage] = useState("");
   useEffect(() => void (report = (text) => setMessage((before) => `${before} ${text}`)), []);
-  const all = useTasks(tasks);
+  const [user, setUser] = useState(setting.get("user") ?? "");
+  const [filter, setFilter] = useState<TaskFilter>({});
+  const tasks = tasksOf(user);
+  const all = useTasks(tasks, filter);
   const pending = useTasks(tasks, { status: "pending", sort: "title" });
   const create = useCreateTask(tasks);
   const update = useUpdateTask(tasks);
@@ -42,6 +51,9 @@ function Page() {
       <p role="alert">{message}</p>
       <button onClick={() => create.mutate({ title: "Added" })}>Add</button>
       <button onClick={() => void all.refetch()}>Refetch</button>
+      <button onClick={() => setFilter({ sort: "title" })}>Sort</button>
+      <button onClick={() => setUser("somebody-else")}>Change user</button>
+      <button onClick={() => queryClient.clear()}>Clear</button>
       <button onClick={() => void tasks.create({ title: "Alone" }).then(() => all.refetch())}>
         Add without the hook
       </button>
@@ -69,7 +81,7 @@ function Page() {
 
 createRoot(document.body).render(
   <StrictMode>
-    <QueryClientProvider client={new QueryClient({ mutationCache })}>
+    <QueryClientProvider client={queryClient}>
       <Page />
     </QueryClientProvider>
   </StrictMode>,
