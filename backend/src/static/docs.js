@@ -24,6 +24,10 @@ function withoutHeaderExamples(spec) {
 async function loadDocument() {
   const response = await fetch(new URL("openapi.json", base));
   noteClock(response);
+  if (!response.ok) {
+    const problem = await response.json().catch(() => null); // a proxy's answer may be no JSON
+    throw new Error(problem?.detail ?? `The service answers with status ${response.status}.`);
+  }
   const spec = withoutHeaderExamples(await response.json());
   return { ...spec, servers: [{ url: base.pathname.replace(/\/$/, "") || "/", description: "This server" }] };
 }

@@ -7,6 +7,8 @@ import { fillIn, forgetUser } from "./form.js";
 
 const SCHEME = "bearerAuth";
 const DEMO_PATH = "/demo/token";
+const MEMORY = "authorized"; // where in localStorage Swagger UI remembers
+const FORGOTTEN = "Forgotten: this page has no token now.";
 const LOOK_EVERY = 30_000; // ms between looks at the clock: one long timer would be late after a sleep of the machine
 const DAY = 86_400_000; // ms
 
@@ -42,8 +44,9 @@ export const visitorPlugin = () => ({
     auth: {
       wrapActions: {
         authorize: (original) => (payload) => {
-          const result = original(payload);
-          enter(tokenIn(payload));
+          const taken = withoutScheme(payload);
+          const result = original(taken);
+          enter(tokenIn(taken));
           return result;
         },
         logout: (original) => (names) => {
@@ -69,7 +72,8 @@ export function receive(swaggerUi, mountedAt) {
   element("demo-button").addEventListener("click", () => (visitor ? offerAnother() : becomeDemoUser()));
   element("keep").addEventListener("click", () => backTo(() => say(whoIsThere())));
   element("replace").addEventListener("click", () => backTo(becomeDemoUser));
-  element("forget").addEventListener("click", () => backTo(() => logOut("Forgotten: this page has no token now.")));
+  element("forget").addEventListener("click", () => backTo(() => logOut(FORGOTTEN)));
+  addEventListener("storage", follow);
   const token = tokenIn(system.authSelectors.authorized()?.toJS());
   if (token) enter(token);
 }
@@ -106,6 +110,27 @@ function tokenIn(authorizations) {
   return typeof value === "string" && value.trim() ? value : null;
 }
 
+/** The same authorizations, where the token was pasted as a whole header: Swagger UI puts "Bearer" before it itself. */
+function withoutScheme(authorizations) {
+  const value = tokenIn(authorizations)?.replace(/^\s*bearer\s+/i, "");
+  return value === undefined ? authorizations : { ...authorizations, [SCHEME]: { ...authorizations[SCHEME], value } };
+}
+
+/** The token in what Swagger UI has stored. */
+function tokenOf(memory) {
+  try {
+    return tokenIn(JSON.parse(memory));
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the browser remembers the token of this page; another tab may have taken another one since. */
+function isRemembered() {
+  if (!system.getConfigs().persistAuthorization) return false;
+  return tokenOf(localStorage.getItem(MEMORY)) === tokenIn(system.authSelectors.authorized().toJS());
+}
+
 /** What a token says; nothing where it is not a JWT. */
 function claimsOf(token) {
   try {
@@ -136,17 +161,30 @@ function leave() {
   say("");
 }
 
+/** When another tab forgets, this one does as well. */
+function follow({ key, newValue }) {
+  if (key !== MEMORY && key !== null) return; // null: all of localStorage was cleared
+  if (tokenOf(newValue)) return;
+  look(); // forgotten because it has expired, it ends as such
+  if (visitor) logOut(FORGOTTEN, false); // the other tab may have taken another token by now, which is to stay
+}
+
 /** Ends a token that has expired: from then on it would only be refused. */
 function look() {
   clearTimeout(looking);
   if (!visitor?.exp) return;
   const left = visitor.exp * 1000 - (Date.now() + ahead);
   if (left > 0) looking = setTimeout(look, Math.min(left, LOOK_EVERY));
-  else logOut(`The token has expired. ${offersDemo() ? "Take another demo user, or authorize" : "Authorize"} again.`);
+  else {
+    const next = offersDemo() ? "Take another demo user, or authorize" : "Authorize";
+    logOut(`The token has expired. ${next} again.`, isRemembered());
+  }
 }
 
-function logOut(text) {
-  system.authActions.logoutWithPersistOption([SCHEME]);
+/** Ends the token of this page, and unless told otherwise what the browser remembers too. */
+function logOut(text, inBrowser = true) {
+  const { logout, logoutWithPersistOption } = system.authActions;
+  (inBrowser ? logoutWithPersistOption : logout)([SCHEME]);
   say(text);
 }
 

@@ -99,6 +99,14 @@ async function becomeDemoUser(page) {
   return demoUser(page);
 }
 
+/** The page once more, in the same browser. */
+async function anotherTab(page) {
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.locator(".opblock").first().waitFor();
+  return other;
+}
+
 const isFocused = (target) => target.evaluate((element) => element === document.activeElement);
 
 describe("the page", () => {
@@ -139,6 +147,28 @@ describe("the page", () => {
       await field(page, "deleteTask", "task_id").fill(String(created.body.id));
       assert.deepEqual(await execute(page, "deleteTask"), { status: 204, body: null });
     }));
+
+  test("takes a token that is pasted with its scheme", () =>
+    onDocs(async (page) => {
+      await authorize(page, ` bEARER  ${setting("TOKEN")}`);
+      await said(page, `You are ${setting("USER_ID")} until`);
+      assert.equal((await run(page, "listTasks")).status, 200);
+      const authorized = await page.evaluate(() => JSON.parse(localStorage.getItem("authorized")));
+      assert.equal(authorized.bearerAuth.value, setting("TOKEN"));
+    }));
+
+  for (const [title, answer, text] of [
+    ["says why it has no document", { json: { detail: "The service is busy." } }, "The service is busy."],
+    ["says with which status it got no document", { body: "<h1>Busy</h1>" }, "The service answers with status 503."],
+  ]) {
+    test(title, async (t) => {
+      const { page } = await openPage(browser, [API]);
+      t.after(() => page.context().close());
+      await page.route("**/openapi.json", (route) => route.fulfill({ status: 503, ...answer }));
+      await page.goto(`${API}/docs`);
+      assert.equal(await said(page, "could not be built"), `The page could not be built: ${text}`);
+    });
+  }
 
   test("drops a remembered token that has expired, and says so", () =>
     onDocs(
@@ -229,6 +259,48 @@ describe("the demo button", () => {
       await page.getByText("A new user of your own").waitFor();
       assert.equal(await page.locator("#message").innerText(), "");
     }));
+
+  test("is forgotten in every tab", () =>
+    onDocs(async (page) => {
+      const user = await becomeDemoUser(page);
+      const other = await anotherTab(page);
+      await said(other, `You are ${user}`);
+      await page.getByRole("button", { name: "Forget me" }).click();
+      assert.equal(await said(other, "Forgotten"), await said(page, "Forgotten"));
+      assert.equal(await other.getByRole("button", { name: "Forget me" }).isVisible(), false);
+      await open(other, "listTasks");
+      await operation(other, "listTasks").getByText("This operation needs a token.").waitFor();
+      assert.equal(await field(other, "listTasks", "user_id").inputValue(), "");
+    }));
+
+  test("stays forgotten in one tab when another takes a new one at once, which stays", () =>
+    onDocs(async (page) => {
+      await becomeDemoUser(page);
+      const other = await anotherTab(page);
+      await demoUser(other);
+      await page.evaluate(() => {
+        const authorized = localStorage.getItem("authorized");
+        localStorage.setItem("authorized", "{}");
+        localStorage.setItem("authorized", authorized);
+      });
+      await said(other, "Forgotten");
+      assert.notEqual(await page.evaluate(() => localStorage.getItem("authorized")), "{}");
+    }));
+
+  test("leaves another tab its own token when the hour is over", () =>
+    onDocs(
+      async (page) => {
+        const other = await anotherTab(page);
+        await becomeDemoUser(page);
+        await authorize(other, setting("TOKEN"));
+        await said(other, `You are ${setting("USER_ID")}`);
+        await page.clock.fastForward(61 * 60_000);
+        await said(page, "has expired");
+        await other.reload();
+        await said(other, `You are ${setting("USER_ID")}`);
+      },
+      { prepare: (page) => page.clock.install() },
+    ));
 
   test("says that the hour is over when it is", () =>
     onDocs(
