@@ -133,6 +133,67 @@ test("they edit one", async () => {
   await screenshot("tasks");
 });
 
+const focused = (label) => page.waitForFunction((name) => document.activeElement.ariaLabel === name, label);
+
+test("the focus is where a person at the keyboard expects it", async () => {
+  await press("Edit Call Ada back");
+  const dialog = page.getByRole("dialog");
+  await page.waitForFunction(() => document.activeElement.closest("label")?.textContent.includes("Title"));
+  await press("Cancel", dialog);
+  await focused("Edit Call Ada back");
+  await press("Edit Call Ada back");
+  await page.waitForFunction(() => document.activeElement.closest("label"));
+  await press("Save", dialog);
+  await shows("Saved.");
+  await focused("Edit Call Ada back");
+});
+
+/** Holds back the answers to a method until the returned function is called. */
+async function held(method) {
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  const hold = async (route) => {
+    if (route.request().method() === method) await released;
+    await route.continue();
+  };
+  await page.route(`${API_URL}/**`, hold);
+  return async () => {
+    release();
+    await page.unrouteAll({ behavior: "wait" });
+  };
+}
+
+test("what is written while something is saved stays, and pressing twice saves once", async () => {
+  const sent = [];
+  const listen = (request) => request.method() === "POST" && request.url().startsWith(API_URL) && sent.push(request);
+  page.on("request", listen);
+  let release = await held("POST");
+  await page.getByLabel("New task").fill("Shop");
+  await page.getByLabel("Description").first().fill("milk\nbread");
+  await page.getByRole("button", { name: "Add", exact: true }).dblclick();
+  await page.getByLabel("New task").fill("Something else");
+  await release();
+  await shows("Added. 4 tasks");
+  assert.equal(await page.getByLabel("New task").inputValue(), "Something else");
+  assert.equal(new Set(sent.map((request) => request.headers()["idempotency-key"])).size, 1);
+  page.off("request", listen);
+  await page.getByLabel("New task").fill("");
+  await page.getByLabel("Description").first().fill("");
+
+  release = await held("PUT");
+  await press("Save", await edit("Shop", { Title: "Shop today" }));
+  await page.keyboard.press("Escape"); // a dialog that is left takes no other with it
+  const dialog = await edit("Call Ada back", { Title: "Call Ada twice" });
+  const saved = answerTo("PUT");
+  await release();
+  assert.equal((await (await saved).json()).description, "milk\nbread", "nobody has touched the line break");
+  await item("Shop today").waitFor();
+  assert.equal(await dialog.getByLabel("Title").inputValue(), "Call Ada twice");
+  await press("Cancel", dialog);
+  await press("Delete Shop today");
+  await shows("3 tasks");
+});
+
 test("the server renders the list, for a browser without scripts too", async () => {
   const html = await (await page.request.get(PAGE_URL)).text();
   for (const title of ["Write the report", "buy milk", "Call Ada back"]) assert(html.includes(`>${title}</strong>`));
@@ -199,6 +260,9 @@ test("what another tab has changed is not overwritten unseen", async (t) => {
   assert.equal(await dialog.getByLabel("Description").inputValue(), "At noon", "the draft is still there");
   assert.deepEqual((await titles(other)).at(-1), "Call Ada now", "nothing is lost yet");
 
+  assert.equal(await dialog.getByLabel("Title").inputValue(), "Call Ada now", "which they have not touched");
+
+  await dialog.getByLabel("Title").fill("Call Ada back");
   await press("Save", dialog); // they have seen it now, and insist
   await shows("Saved.");
   await item("Call Ada back").getByText("At noon").waitFor();
@@ -293,6 +357,17 @@ test("an outage is told, loses nothing, and ends by itself or at the press of a 
   assert.equal((await titles()).filter((title) => title === "Written in the dark").length, 1);
 });
 
+test("a browser that takes itself for offline says so, and takes back what it could not save", async () => {
+  const checkbox = item("Call Ada back").getByRole("checkbox");
+  const before = await checkbox.isChecked();
+  await page.context().setOffline(true);
+  await checkbox.click();
+  await complains("The server cannot be reached");
+  await page.waitForFunction((checked) => document.querySelectorAll("#tasks :checked").length === checked, 2);
+  assert.equal(await checkbox.isChecked(), before);
+  await page.context().setOffline(false);
+});
+
 /** Resolves when a request and its two repetitions have failed. */
 function givenUp(method) {
   let left = 3;
@@ -318,12 +393,24 @@ test("they delete one", async () => {
   assert.deepEqual(await titles(), ["Call Ada back"]);
 });
 
+test("who cannot sign out is told that they are still signed in", async () => {
+  await page.route("**/api/auth/**", (route) => route.abort());
+  await press("Sign out");
+  await complains("You are still signed in. The server cannot be reached");
+  await page.unroute("**/api/auth/**");
+  assert.deepEqual(await titles(), ["Call Ada back"]);
+});
+
 test("they sign out, and nothing of theirs is left; they come back, and all of it is", async () => {
   await press("Sign out");
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   assert.deepEqual(await titles(), []);
   await page.getByLabel("E-mail").fill("grace@example.com");
   await page.getByLabel("Password").fill("wrong horse battery staple");
+  await page.route("**/api/auth/**", (route) => route.abort());
+  await press("Sign in");
+  await page.locator("form [role=alert]").getByText("The server cannot be reached").waitFor();
+  await page.unroute("**/api/auth/**");
   await press("Sign in");
   await page.locator("form [role=alert]").getByText("Invalid").waitFor();
   await page.getByLabel("Password").fill("correct horse battery staple");

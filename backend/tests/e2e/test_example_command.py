@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.processes import BACKEND, EXAMPLE, PATH, START_SECONDS, copy_of, free_port, wait_for
 from tests.e2e.users import User
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -48,6 +49,8 @@ def test_it_serves_a_new_user_and_ends_with_ctrl_c(copy: Path, sign_up: Callable
         wait_for(process, f"{api_url}/health/ready")
         user = sign_up(auth_url, api_url, "ada")
         token = user.token()
+        # The API asks for the keys at its start, when the frontend may be too slow for it, and again 5 s later.
+        eventually(lambda: user.works(token), 10, "the API knows the signing keys")
         assert user.call("create", token).status_code == 201
         page = httpx.get(auth_url, cookies=dict(user.auth.cookies), timeout=START_SECONDS)
         assert "Buy milk" in page.text

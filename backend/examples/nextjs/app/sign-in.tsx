@@ -1,28 +1,31 @@
 "use client";
 
 import { useRouter } from "next/navigation";
-import { type SubmitEvent, useState } from "react";
+import { type SubmitEvent, useRef, useState } from "react";
 import { authClient } from "@/lib/auth-client";
+import { complaintOf } from "@/lib/complaint";
 
 export function SignIn() {
   const router = useRouter();
   const [problem, setProblem] = useState("");
-  const [busy, setBusy] = useState(false);
+  const busy = useRef(false); // and no `disabled`, which would take the focus from the button
 
   async function submit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
+    if (busy.current) return;
     const button = event.nativeEvent.submitter as HTMLButtonElement | null;
     const fields = new FormData(event.currentTarget);
     const field = (name: string) => String(fields.get(name));
     const account = { email: field("email"), password: field("password") };
-    setBusy(true);
-    const { error } =
+    busy.current = true;
+    const complaint = await complaintOf(
       button?.value === "sign-up"
-        ? await authClient.signUp.email({ name: field("name") || account.email, ...account })
-        : await authClient.signIn.email(account);
-    setBusy(false);
-    setProblem(error ? (error.message ?? "The server cannot be reached") : "");
-    if (!error) router.refresh(); // the page of the same address, now with a session
+        ? authClient.signUp.email({ name: field("name") || account.email, ...account })
+        : authClient.signIn.email(account),
+    );
+    busy.current = false;
+    setProblem(complaint);
+    if (!complaint) router.refresh(); // the page of the same address, now with a session
   }
 
   return (
@@ -41,8 +44,8 @@ export function SignIn() {
         </label>
         <p role="alert">{problem}</p>
         <div className="row">
-          <button disabled={busy}>Sign in</button>
-          <button disabled={busy} value="sign-up" className="quiet">
+          <button>Sign in</button>
+          <button value="sign-up" className="quiet">
             Sign up
           </button>
         </div>

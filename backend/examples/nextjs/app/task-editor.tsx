@@ -1,13 +1,16 @@
 "use client";
 
 import { type SubmitEvent, useEffect, useRef, useState } from "react";
-import { ConflictError, type Tagged, type Task, type Tasks } from "tasks-api-client";
+import { ConflictError, type Tagged, type Task, type TaskChanges, type Tasks } from "tasks-api-client";
 import { useUpdateTask } from "tasks-api-client/react";
+
+/** What its user has changed: an input of one line takes the line breaks out of a title that it only shows. */
+type Draft = { title?: string; description?: string };
 
 interface Props {
   tasks: Tasks;
   id: number;
-  close: (done?: string) => void;
+  close: (done: string) => void;
 }
 
 /** A dialog that saves only over what its user has seen. */
@@ -15,7 +18,9 @@ export function TaskEditor({ tasks, id, close }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const update = useUpdateTask(tasks);
   const [seen, setSeen] = useState<Tagged<Task>>();
+  const [draft, setDraft] = useState<Draft>({});
   const [problem, setProblem] = useState("");
+  const saving = useRef(false); // at once, where `isPending` comes with the next rendering
 
   useEffect(() => {
     dialog.current?.showModal();
@@ -28,18 +33,19 @@ export function TaskEditor({ tasks, id, close }: Props) {
 
   async function save(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
-    const fields = new FormData(event.currentTarget);
-    const changes = { title: String(fields.get("title")), description: String(fields.get("description")) || null };
+    if (saving.current) return;
+    saving.current = true;
     try {
-      await update.mutateAsync({ id, changes, ifMatch: seen?.etag });
-      close("Saved.");
+      await update.mutateAsync({ id, changes: changesIn(draft), ifMatch: seen?.etag });
+      dialog.current?.close("Saved.");
     } catch (error) {
       if (error instanceof ConflictError) await showTheirs();
       else setProblem((error as Error).message);
     }
+    saving.current = false;
   }
 
-  /** Leaves the draft as it is; the user may save it over what they have been shown now. */
+  /** Leaves the draft as it is, and shows theirs where its user has changed nothing; now it may be saved over that. */
   async function showTheirs() {
     try {
       const theirs = await tasks.read(id);
@@ -52,24 +58,38 @@ export function TaskEditor({ tasks, id, close }: Props) {
   }
 
   return (
-    <dialog ref={dialog} aria-labelledby="editor-title" onClose={() => close()}>
+    <dialog ref={dialog} aria-labelledby="editor-title" onClose={(event) => close(event.currentTarget.returnValue)}>
       <h2 id="editor-title">Edit task</h2>
       <p role="alert">{problem}</p>
       <form onSubmit={save}>
         {seen && (
           <>
             <label>
-              Title <input name="title" defaultValue={seen.title} maxLength={200} required autoComplete="off" />
+              Title{" "}
+              <input
+                value={draft.title ?? seen.title}
+                onChange={(event) => setDraft({ ...draft, title: event.target.value })}
+                required
+                autoComplete="off"
+                autoFocus
+              />
             </label>
             <label>
               Description{" "}
-              <input name="description" defaultValue={seen.description ?? ""} maxLength={1000} autoComplete="off" />
+              <textarea
+                value={draft.description ?? seen.description ?? ""}
+                onChange={(event) => setDraft({ ...draft, description: event.target.value })}
+                rows={3}
+                autoComplete="off"
+              />
             </label>
           </>
         )}
         <div className="row">
-          <button disabled={!seen || update.isPending}>Save</button>
-          <button type="button" className="quiet" onClick={() => close()}>
+          <button disabled={!seen} aria-busy={update.isPending}>
+            Save
+          </button>
+          <button type="button" className="quiet" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
         </div>
@@ -77,3 +97,6 @@ export function TaskEditor({ tasks, id, close }: Props) {
     </dialog>
   );
 }
+
+const changesIn = ({ description, ...title }: Draft): TaskChanges =>
+  description === undefined ? title : { ...title, description: description || null };

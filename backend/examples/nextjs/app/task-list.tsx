@@ -43,7 +43,7 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
 
   return (
     <main>
-      <Header name={name} />
+      <Header name={name} report={report} />
       <NewTask tasks={tasks} report={report} />
       <p role="alert">{problem || list.error?.message}</p>
       <div className="row filters">

@@ -8,7 +8,9 @@ export function serverTasksOf(userId: string) {
     baseUrl: process.env.NEXT_PUBLIC_API_URL ?? "http://localhost:8000",
     auth,
     headers: headers(),
-    retries: 0, // the browser asks again; the page need not wait
+    // The browser asks again: the page waits neither for a repetition nor for long.
+    retries: 0,
+    fetch: (request) => fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(3_000)]) }),
   });
   return client.tasksOf(userId);
 }
