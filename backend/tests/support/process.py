@@ -23,10 +23,11 @@ def install(folder: Path) -> Path:
     return folder / "backend"
 
 
-def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Start the server in this environment and no other; its output is one stream."""
+@contextmanager
+def started(backend: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start the server in this environment and no other, its output one stream; what is left of it is killed."""
     path = {"PATH": os.environ["PATH"], "PORT": "0"}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "src"],
         cwd=backend,
         env=path | environment,
@@ -34,17 +35,12 @@ def start(backend: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-
-
-@contextmanager
-def started(backend: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Start a server; whatever the test leaves of it is killed, with its workers."""
-    with start(backend, environment) as popen:
+    ) as popen:
         try:
             yield popen
         finally:
-            _kill(popen)
+            with suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)  # with its workers
 
 
 def ended(backend: Path, environment: dict[str, str]) -> tuple[int, str]:
@@ -79,8 +75,3 @@ def running(backend: Path, environment: dict[str, str]) -> Iterator[Process]:
     """Serve in a process."""
     with started(backend, environment) as popen:
         yield Process(popen)
-
-
-def _kill(popen: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(popen.pid, signal.SIGKILL)

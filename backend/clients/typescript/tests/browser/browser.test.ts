@@ -60,6 +60,8 @@ const press = (name: string, title?: string) =>
 const alerted = (text: string | RegExp) => page.getByRole("alert").getByText(text).waitFor();
 const titles = async (name = "All") =>
   (await list(name).getByRole("listitem").allInnerTexts()).map((text) => text.split(" ")[0]?.trim());
+/** Time for whatever the page makes of what it got. */
+const settled = () => page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
 const count = (title: string) => list().getByRole("listitem").filter({ hasText: title }).count();
 
 /** Holds the writes of this method until they are let go, to whatever becomes of them. */
@@ -110,10 +112,10 @@ test("a double click adds one task", async () => {
 test("the tasks before stay while those of another filter are fetched, but not those of another user", async () => {
   const lists = await hold("GET");
   await press("Sort");
-  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  await settled();
   assert.deepEqual(await titles(), ["First", "Second", "Third"]);
   await press("Change user");
-  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  await settled();
   assert.deepEqual(await titles(), []);
   await lists.letGo((route) => route.abort());
 });
@@ -158,7 +160,7 @@ test("a list that was under way when a task was toggled does not undo it", async
   await page.waitForFunction(() => document.querySelectorAll(":checked").length === 1);
   await lists.letGo((route) => route.continue().catch(() => {})); // given up by the page, as it should be
   await over;
-  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100))); // for whatever the page makes of it
+  await settled();
   assert(await checkbox("First").isChecked());
   await patches.letGo((route) => route.continue());
 });
@@ -208,12 +210,17 @@ test("a toggle that fails is rolled back also when the lists cannot be fetched",
   assert(!(await checkbox("First").isChecked()));
 });
 
+/** On and off again, each shown before any answer. */
+async function toggleTwice(title: string) {
+  for (const checked of [1, 0]) {
+    await checkbox(title).click();
+    await page.waitForFunction((number) => document.querySelectorAll(":checked").length === number, checked);
+  }
+}
+
 test("two toggles of one task that both fail leave it as it was", async () => {
   const patches = await hold("PATCH");
-  await checkbox("First").click();
-  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 1);
-  await checkbox("First").click();
-  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 0);
+  await toggleTwice("First");
   await page.route("**/api/**", (route) => route.abort());
   await patches.letGo((route) => route.abort());
   await alerted(/(ApiError.*){2}/);
@@ -222,10 +229,7 @@ test("two toggles of one task that both fail leave it as it was", async () => {
 
 test("a toggle that fails after one that succeeded leaves what that has made of the task", async () => {
   const patches = await hold("PATCH");
-  await checkbox("First").click();
-  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 1);
-  await checkbox("First").click();
-  await page.waitForFunction(() => document.querySelectorAll(":checked").length === 0);
+  await toggleTwice("First");
   await page.route(/tasks(\?|$)/, (route) => route.abort());
   let sent = 0;
   await patches.letGo((route) => (sent++ ? route.abort() : route.continue()));
