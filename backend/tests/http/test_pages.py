@@ -1,6 +1,7 @@
 """Pages of a list: they add up to the whole, whatever comes and goes meanwhile."""
 
 import re
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,7 @@ from src.postgres.title_order import MARK
 from src.services import cursors
 from tests.conftest import TLS, execute
 from tests.support.counting import CountingProxy
+from tests.support.polling import eventually
 from tests.support.server import serve, settings_for
 from tests.support.tokens import bearer, make_token
 from tests.test_integration import create
@@ -35,15 +37,15 @@ def insert_at_once(database_url: str, user: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("sort", ["created", "title"])
-def test_a_late_page_begins_in_the_index_like_the_first(
-    database_url: str, service: object, user: str, sort: str
-) -> None:
+def test_a_late_page_begins_in_the_index_like_the_first(new_database: Callable[[], str], user: str, sort: str) -> None:
     """Of what the service sends for it, PostgreSQL reads no row before the place where the last page ended."""
+    database_url = new_database()  # whose plans depend on no rows of other tests
     with (
         closing(CountingProxy(database_url)) as proxy,
         serve(settings_for(proxy.url)) as counted,
         httpx.Client(base_url=counted.url, headers=bearer(make_token(user)), timeout=30, verify=TLS) as client,
     ):
+        eventually(lambda: client.get("/health/ready").is_success, 30, "the service is ready")
         columns, series = "INSERT INTO tasks (user_id, title, created_at)", "FROM generate_series(1, 20000) n"
         execute(database_url, f"{columns} SELECT '{user}', 'Task ' || n, now() + n * interval '1 s' {series}")
         execute(database_url, "VACUUM ANALYZE tasks")
