@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.conftest import StartService
 from tests.support.cores import a_core_of_its_own
-from tests.support.flood import flood
+from tests.support.flood import Seen, flood
 from tests.support.health import HealthWatch
 from tests.support.polling import eventually
 from tests.support.postgres_server import Postgres
@@ -22,19 +22,25 @@ def test_twenty_times_more_clients_than_connections(start_service: StartService,
     service = start_service()
     service.wait_ready()
 
-    def usual() -> list[float]:
-        return [flood(service.port, LIST, clients=2 * POOL, seconds=3).rate for _ in range(3)]
+    def usual() -> float:
+        return flood(service.port, LIST, clients=2 * POOL, seconds=3).rate
+
+    def flooded_beside_usual() -> tuple[Seen, float]:
+        """Each flood stands between what it is compared with: a shared machine gives more at one time than another."""
+        before = usual()
+        seen = flood(service.port, LIST, clients=20 * POOL, seconds=10)
+        return seen, seen.rate / statistics.mean((before, usual()))
 
     with a_core_of_its_own(service, postgres):
         flood(service.port, LIST, clients=20 * POOL, seconds=2)
-        before, memory = usual(), service.memory()
+        memory = service.memory()
         with HealthWatch(service.port) as health:
-            flooded = flood(service.port, LIST, clients=20 * POOL, seconds=30)
+            floods = [flooded_beside_usual() for _ in range(3)]
         grown = service.memory() - memory
-        peak = statistics.median(before + usual())
-    assert flooded.rate >= 0.8 * peak
-    assert flooded.statuses.keys() == {200}
-    assert max(flooded.waits) < 2
+    assert statistics.median(ratio for _, ratio in floods) >= 0.8
+    for seen, _ in floods:
+        assert seen.statuses.keys() == {200}
+        assert max(seen.waits) < 2
     assert health.slowest < 1
     assert grown < 10_000_000
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -22,12 +22,15 @@ def a_core_of_its_own(service: ServiceProcess, postgres: Postgres) -> Iterator[N
     cores = psutil.Process().cpu_affinity()
     pid = int((postgres.folder / "postmaster.pid").read_text().split()[0])
     server = psutil.Process(pid)
-    others = [psutil.Process(), server, *server.children()]
-    for process in others:
-        process.cpu_affinity(cores[1:])
+
+    def put(on: list[int]) -> None:
+        for process in [psutil.Process(), server, *server.children()]:
+            with suppress(psutil.NoSuchProcess):  # PostgreSQL's workers come and go
+                process.cpu_affinity(on)
+
+    put(cores[1:])
     service.process_info.cpu_affinity(cores[:1])
     try:
         yield
     finally:
-        for process in [psutil.Process(), server, *server.children()]:
-            process.cpu_affinity(cores)
+        put(cores)

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +125,19 @@ class Postgres:
         server = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
         return [server, *server.children(recursive=True)]
 
+    def _each(self, do: Callable[[psutil.Process], None]) -> None:
+        """Do something to the server, and then to its children: some of them may end first, by themselves."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                do(process)
+
     def hang(self) -> None:
         """Stop it in the middle of whatever it does, as a power cut or a dropped network would."""
-        for process in self.processes():
-            process.suspend()
+        self._each(psutil.Process.suspend)
 
     def kill(self) -> None:
         """End it without a word; also one that hangs."""
-        for process in self.processes():
-            process.kill()
+        self._each(psutil.Process.kill)
         eventually(lambda: not self._alive(), 10, "the server is gone")
         (self.folder / "postmaster.pid").unlink()
 
