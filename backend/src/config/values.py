@@ -21,7 +21,9 @@ _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"  # the typographic ones come with
 _COMMENT = re.compile(r"^#\s|\s#")
 _UNRESOLVED = re.compile(r"\$\{.*\}|\$\(.*\)|\{\{.*\}\}|\$[A-Z_][A-Z0-9_]*")
 _WORD = re.compile(r"[^\s\"'`*,;<>\\]+")
+# What PyJWT verifies nothing with, lest a public key be taken for a secret.
 _KEY = ("-----BEGIN ", "ssh-", "ecdsa-sha2-")
+_JWK = re.compile(r'[\[{].*"kty"')
 
 
 def cleaned(name: str, value: object) -> object:
@@ -85,8 +87,11 @@ def in_case(change: Callable[[str], str]) -> BeforeValidator:
 
 
 def _secret(secret: SecretStr) -> SecretStr:
-    if secret.get_secret_value().startswith(_KEY):
+    text = secret.get_secret_value()
+    if text.startswith(_KEY):
         raise ValueError("must be a shared secret; for tokens that a private key signs, set BETTER_AUTH_URL")
+    if _JWK.match(text):
+        raise ValueError("must be a shared secret as Better Auth has it, not a JSON Web Key")
     return secret
 
 

@@ -75,6 +75,7 @@ class Telemetry:
 
     def start(self) -> None:
         """Begin to export; nobody waits for it."""
+        _forget_headers_of_the_environment()
         sys.setswitchinterval(_SWITCH_SECONDS)
         # Without the W3C's baggage, which nobody reads here.
         set_global_textmap(TraceContextTextMapPropagator())
@@ -139,6 +140,15 @@ def _resource(settings: OpenTelemetrySettings, version: str) -> Resource:
     if instance and parent_process():  # as one of several workers, whose counts must not be taken for one another's
         given["service.instance.id"] = f"{instance}-{os.getpid()}"
     return Resource.create({"service.version": version, **given, "service.name": name})
+
+
+def _forget_headers_of_the_environment() -> None:
+    """Leave the exporters those that they are given: they would add these, which may be the key of another collector.
+
+    So it would be where the environment has headers for all signals, and `.env` those for one.
+    """
+    for signal in ("", "TRACES_", "METRICS_"):
+        os.environ.pop(f"OTEL_EXPORTER_OTLP_{signal}HEADERS", None)
 
 
 def _sampler(settings: OpenTelemetrySettings) -> Sampler:

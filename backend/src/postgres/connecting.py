@@ -155,7 +155,7 @@ class Connector:
         return ("standby", "any") if asked == "prefer-standby" else (asked,)
 
     async def _resolved(self, name: str, address: str, port: str) -> list[tuple[str, str, str]]:
-        if address or not name or name.startswith("/"):
+        if address or not name or name.startswith(("/", "@")):
             return [(name, address, port)]
         # Not longer than half of the time, so that a resolver that hangs for one name does not hide another host.
         async with asyncio.timeout(self._seconds / 2):

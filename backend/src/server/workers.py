@@ -194,7 +194,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         workers=settings.web_concurrency,
-        loop="uvloop",
+        loop="src.server.loop:Loop",
         http=GuardedProtocol,
         ws="none",
         log_config=None,

@@ -197,6 +197,8 @@ URL = "must be an absolute http:// or https:// URL"
 WORD = "must be without blanks, quotes, wildcards and semicolons"
 ANCESTORS = "must be 'self' or origins such as"
 PAIRS = "must be name=value, comma-separated, with special characters percent-encoded"
+JWK = "must be a shared secret as Better Auth has it, not a JSON Web Key"
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "BETTER_AUTH_SECRET": [
         (f'"{SECRET}"', QUOTES),
@@ -216,6 +218,8 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("{{ secrets.THE_SECRET_OF_THE_AUTH_SERVER }}", REFERENCE),
         (f"ssh-ed25519 {SECRET}", "must be a shared secret"),
         (f"-----BEGIN PUBLIC KEY----- {SECRET} -----END PUBLIC KEY-----", "must be a shared secret"),
+        (f'{{"kty": "oct", "k": "{SECRET}"}}', JWK),
+        (f'{{"keys": [{{"k": "{SECRET}", "kty":"oct"}}]}}', JWK),
     ],
     "NEON_DB_URL": [
         ("'postgresql://u:hunter2@h/db'", QUOTES),

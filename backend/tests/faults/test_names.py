@@ -42,6 +42,7 @@ def test_each_of_several_hosts_keeps_its_port() -> None:
     ("dsn", "host", "address"),
     [
         ("host=/tmp dbname=x", "/tmp", ""),
+        ("host=@pg dbname=x", "@pg", ""),
         ("dbname=x", "", ""),
         ("host=a.invalid hostaddr=127.0.0.1", "a.invalid", "127.0.0.1"),
     ],

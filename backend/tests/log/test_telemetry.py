@@ -14,6 +14,7 @@ import pytest
 
 from src.log.telemetry import Telemetry
 from tests.conftest import TLS, execute
+from tests.support import process
 from tests.support.collector import Collector, collecting
 from tests.support.polling import eventually
 from tests.support.processes import BACKEND, ServiceProcess
@@ -139,6 +140,27 @@ def test_a_variable_that_is_not_read_here_can_do_no_harm(start: Start, collector
     assert "hunter2" not in service.log.read_text()
     assert "Traceback" not in service.log.read_text()
     assert {path for path, _ in collector.heads} == {"/v1/traces", "/v1/metrics"}  # no logs
+
+
+def test_the_key_of_one_collector_is_not_sent_to_another(
+    tmp_path: Path, collector: Collector, database_url: str
+) -> None:
+    """Though the exporter would add what the environment has to what it is given, which here comes from `.env`."""
+    backend = process.install(tmp_path)
+    own = {"ENDPOINT": f"{collector.url}/v1/traces", "HEADERS": "x-own=b"}
+    lines = [f"OTEL_EXPORTER_OTLP_TRACES_{name}={value}" for name, value in own.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "OTEL_BSP_SCHEDULE_DELAY=100"]))
+    environment = {
+        "NEON_DB_URL": database_url,
+        "BETTER_AUTH_SECRET": SECRET,
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=hunter2",
+    }
+    with process.running(backend, environment) as server:
+        assert httpx.get(f"{server.url}/openapi.json").is_success
+        eventually(lambda: collector.heads, 10, "the trace has come")
+        assert server.end() == 0
+    assert {head["x-own"] for _, head in collector.heads} == {"b"}
+    assert not any("api-key" in head for _, head in collector.heads)
 
 
 def test_a_line_of_the_log_names_the_trace(start: Start, collector: Collector) -> None:
