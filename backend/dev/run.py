@@ -49,7 +49,7 @@ def serve(database: str, traces: str) -> None:
         host=settings.host,
         port=settings.port,
         reload=True,
-        reload_dirs=["src"],
+        reload_dirs=["src", "migrations"],
         root_path=settings.root_path,
         log_config=None,
         access_log=False,

@@ -75,8 +75,11 @@ def test_compose_serves_the_backend_with_reload_and_a_health_check(compose: dict
     assert backend["ports"] == ["8000:8000"]
     assert backend["env_file"] == ".env"
     assert backend["init"] is True
-    assert "./backend/src:/app/src:ro" in backend["volumes"]
-    assert "--reload" in backend["command"]
+    command = backend["command"]
+    assert "--reload" in command
+    reloaded = {command[place + 1] for place, word in enumerate(command) if word == "--reload-dir"}
+    assert reloaded == {"src", "migrations"}
+    assert {f"./backend/{name}:/app/{name}:ro" for name in reloaded} == set(backend["volumes"])
     assert "/health" in backend["healthcheck"]["test"][-1]
     check = backend["healthcheck"]
     assert (check["interval"], check["timeout"], check["retries"]) == ("30s", "10s", 3)
