@@ -202,6 +202,6 @@ def test_an_unknown_make_target_is_noticed() -> None:
 
 def test_the_readme_names_the_headers_that_a_page_may_send_and_read() -> None:
     readme = (TOP / "README.md").read_text(encoding="utf-8")
-    passage = readme.split("Whoever calls the API without that client: ")[1].split("All header lines")[0]
+    passage = readme.split("Whoever calls the API without that client: ")[1].split(" of an answer.")[0]
     sent, read = (tuple(re.findall(r"`([^`]+)`", part)) for part in passage.split("and read"))
     assert (sent, read) == (_REQUEST_HEADERS, _RESPONSE_HEADERS)
