@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +16,7 @@ from src.postgres.names import Names
 from tests.faults.conftest import StartService
 from tests.support.chaos import Proxy
 from tests.support.postgres_server import Postgres, connected_port
+from tests.support.resolver import hanging_resolver, no_thread_left
 
 
 def targets(dsn: str) -> list[Target]:
@@ -52,40 +52,25 @@ def test_what_needs_no_resolving_is_left_alone(dsn: str, host: str, address: str
 
 
 def test_a_resolver_that_hangs_is_asked_once_at_a_time_and_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, answer = [], threading.Event()
-
-    def hang(name: str, *_: object, **__: object) -> None:
-        asked.append(name)
-        answer.wait(30)
-        raise OSError
-
     async def main() -> None:
         connector = Connector("host=slow.example dbname=x", 0.4)
         for _ in range(2):
             ends = await asyncio.gather(*(connector.connect() for _ in range(20)), return_exceptions=True)
             assert {type(end) for end in ends} == {TimeoutError}
 
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
     started = time.monotonic()
-    try:
+    with hanging_resolver(monkeypatch) as asked:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
         assert time.monotonic() - started < 5, "the end waited for the resolver"
         assert asked == ["slow.example"]
-    finally:
-        answer.set()
 
 
 def test_a_name_is_looked_up_again_after_the_system_had_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     async def main() -> list[str]:
         names = Names()
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", fail)
-            with pytest.raises(OSError, match="thread"):
-                await names.addresses("localhost")
+        with no_thread_left(monkeypatch), pytest.raises(OSError, match="thread"):
+            await names.addresses("localhost")
         async with asyncio.timeout(5):
             return await names.addresses("localhost")
 

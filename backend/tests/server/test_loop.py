@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from src.auth.key_set import KeySet
 from src.config import Settings
 from src.server.loop import Loop
 from src.server.workers import _config
+from tests.support.resolver import hanging_resolver, no_thread_left
 
 
 def test_it_is_the_production_servers() -> None:
@@ -35,15 +35,10 @@ def test_it_says_who_is_unknown() -> None:
 
 
 def test_a_system_without_a_thread_left_looks_like_a_network_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", fail)
-            with pytest.raises(OSError, match="thread"):
-                await loop.getaddrinfo("localhost", 443)
+        with no_thread_left(monkeypatch), pytest.raises(OSError, match="thread"):
+            await loop.getaddrinfo("localhost", 443)
 
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(main())
@@ -52,27 +47,17 @@ def test_a_system_without_a_thread_left_looks_like_a_network_that_fails(monkeypa
 def test_a_resolver_that_hangs_for_the_auth_server_holds_up_no_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked, answer = [], threading.Event()
-
-    def hang(name: bytes, *_: object, **__: object) -> None:
-        asked.append(name)
-        answer.wait(30)
-        raise OSError
-
     async def main() -> None:
         keys = KeySet("http://slow.example/api/auth/jwks")
         await keys.refresh()
         await keys.close()
 
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
     started = time.monotonic()
-    try:
+    with hanging_resolver(monkeypatch) as asked:
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(main())
         assert time.monotonic() - started < 5, "the end waited for the resolver"
-    finally:
-        answer.set()
-    assert asked == [b"slow.example"]
+        assert asked == [b"slow.example"]
     assert [record.message for record in caplog.records if record.name == "src.auth.key_set"] == [
         "signing keys not fetched"
     ]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psutil
 
@@ -20,13 +20,10 @@ def a_core_of_its_own(service: ServiceProcess, postgres: Postgres) -> Iterator[N
         yield  # nothing to choose from
         return
     cores = psutil.Process().cpu_affinity()
-    pid = int((postgres.folder / "postmaster.pid").read_text().split()[0])
-    server = psutil.Process(pid)
 
     def put(on: list[int]) -> None:
-        for process in [psutil.Process(), server, *server.children()]:
-            with suppress(psutil.NoSuchProcess):  # PostgreSQL's workers come and go
-                process.cpu_affinity(on)
+        psutil.Process().cpu_affinity(on)
+        postgres.each(lambda process: process.cpu_affinity(on))
 
     put(cores[1:])
     service.process_info.cpu_affinity(cores[:1])

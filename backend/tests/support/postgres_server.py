@@ -125,7 +125,7 @@ class Postgres:
         server = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
         return [server, *server.children(recursive=True)]
 
-    def _each(self, do: Callable[[psutil.Process], None]) -> None:
+    def each(self, do: Callable[[psutil.Process], object]) -> None:
         """Do something to the server, and then to its children: some of them may end first, by themselves."""
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
@@ -133,11 +133,11 @@ class Postgres:
 
     def hang(self) -> None:
         """Stop it in the middle of whatever it does, as a power cut or a dropped network would."""
-        self._each(psutil.Process.suspend)
+        self.each(psutil.Process.suspend)
 
     def kill(self) -> None:
         """End it without a word; also one that hangs."""
-        self._each(psutil.Process.kill)
+        self.each(psutil.Process.kill)
         eventually(lambda: not self._alive(), 10, "the server is gone")
         (self.folder / "postmaster.pid").unlink()
 
